@@ -3,8 +3,8 @@
  *
  * Callers give an event (a short sentence) and key=value pairs; the sink
  * writes them as logfmt or as one JSON object.  Values are escaped by the
- * sink, so bytes of a peer can never forge a line.  Thread-safe; never blocks
- * on anything but the write(2) of one line to stderr.
+ * sink, so bytes of a peer can never forge a line.  Thread-safe.  A line that
+ * stderr does not take at once is dropped and counted: logging never blocks.
  */
 
 #ifndef VOIPSTACK_LOG_H
@@ -26,6 +26,8 @@ enum log_format {
 void log_init(enum log_level level, enum log_format format, const char *role);
 void log_level_set(enum log_level level);
 bool log_enabled(enum log_level level);
+/** Lines dropped since stderr did not take them at once */
+uint64_t log_lost(void);
 
 /**
  * Write one line.

@@ -48,6 +48,9 @@ unsigned worker_index(const struct worker *w);
  */
 int worker_post(struct worker *w, worker_h *h, void *arg);
 
+/** Descriptors that a loop of this process can watch, for fd_setsize() */
+int worker_fdmax(void);
+
 /** Wall clock in microseconds since 1970; for what is stored or shown.
     Durations use tmr_jiffies() (monotonic).  Injectable in tests. */
 uint64_t worker_wallclock_us(void);
