@@ -86,17 +86,19 @@ struct sipcore_naddr {
 	struct pl tag;
 };
 
-/** A message.  Reference-counted, lives on one worker */
+/** A message.  Reference-counted, lives on one worker.  One block: keep it
+    (and any view into it) with mem_ref(msg), never with mem_ref(msg->mb) */
 struct sipcore_msg {
 	struct sipcore_flow flow;	/**< how it came                   */
 	uint64_t rx_jfs;		/**< tmr_jiffies() at receive      */
-	struct mbuf *mb;		/**< its bytes                     */
+	const struct mbuf *mb;		/**< its bytes; a request's top Via has
+					     received, rport (RFC 3581)    */
 	bool req;
 	enum sipcore_method method;	/**< of the CSeq, for responses    */
 	struct pl met;
 	struct pl ruri;			/**< requests: Request-URI text    */
 	struct uri uri;			/**< requests: decoded, if it was  */
-	bool uri_ok;
+	bool uri_ok;			/**< false: scheme not sip(s): 416 */
 	uint16_t scode;			/**< responses                     */
 	struct pl reason;
 	struct pl startline;		/**< without CRLF                  */
@@ -111,6 +113,7 @@ struct sipcore_msg {
 	struct pl body;
 	struct pl ctype;		/**< Content-Type value            */
 	const char *malformed;		/**< what is wrong, or NULL        */
+	uint16_t malformed_code;	/**< ... and its status: 400, 505, 513 */
 	char sid[33];			/**< Session-ID (RFC 7989): received, or
 					     derived from the Call-ID      */
 };
@@ -130,6 +133,9 @@ struct sipcore_msg {
  */
 int sipcore_msg_decode(struct sipcore_msg **msgp, const uint8_t *p, size_t n,
 		       size_t *used);
+/** SIP or SIPS URI -> libre's struct (params begin with ';', headers with '?',
+    an IPv6 host has no brackets).  EBADMSG; ENOTSUP another scheme */
+int sipcore_uri_decode(struct uri *uri, const struct pl *pl);
 /** n-th header with this id (0 first) or NULL */
 const struct sipcore_hdr *sipcore_hdr(const struct sipcore_msg *msg,
 				      enum sipcore_hdrid id, size_t n);
@@ -156,7 +162,18 @@ bool sipcore_uri_cmp(const struct uri *a, const struct uri *b);
 
 enum { SIPCORE_EDIT_MAX = 48 };
 
-struct sipcore_edit;		/* fixed size, see sipcore_edit.h: on stack */
+/** Fixed size, lives on the stack; its fields belong to edit.c */
+struct sipcore_edit {
+	const struct sipcore_msg *msg;	/**< borrowed                      */
+	struct mbuf *mb;		/**< new text of all pieces        */
+	struct sipcore_piece {
+		size_t pos;		/**< where in the message          */
+		size_t del;		/**< bytes left out there          */
+		size_t off, len;	/**< text put there, in mb         */
+	} piecev[SIPCORE_EDIT_MAX];
+	size_t piecec;
+	const struct pl *body;		/**< borrowed until written; or NULL */
+};
 
 void sipcore_edit_init(struct sipcore_edit *ed, const struct sipcore_msg *m);
 void sipcore_edit_close(struct sipcore_edit *ed);
@@ -172,9 +189,11 @@ int  sipcore_edit_replace(struct sipcore_edit *ed,
 int  sipcore_edit_before(struct sipcore_edit *ed, const struct sipcore_hdr *h,
 			 const char *fmt, ...);
 int  sipcore_edit_append(struct sipcore_edit *ed, const char *fmt, ...);
-/** Content-Length follows; ctype NULL: unchanged */
+/** Content-Length follows; ctype NULL: unchanged.  body (and its bytes) is
+    borrowed until sipcore_edit_write().  Once per edit */
 int  sipcore_edit_body(struct sipcore_edit *ed, const char *ctype,
 		       const struct pl *body);
+/** Append the changed message to mb */
 int  sipcore_edit_write(struct mbuf *mb, const struct sipcore_edit *ed);
 
 /* net.c, core.c -----------------------------------------------------------*/
@@ -212,7 +231,8 @@ int sipcore_net_alloc(struct sipcore_net **netp,
 		      char *why, size_t whysz);
 
 /**
- * A request outside any transaction.  For ACK (to a 2xx) st is NULL.  CANCEL
+ * A new request.  st lives until its end handler has run; who keeps it longer
+ * takes a reference (calls then return ENOTCONN).  For ACK (to a 2xx) st is NULL.  CANCEL
  * is answered by the core and goes to the transaction's cancel handler.
  * Malformed requests never come here: the core answers 400 (RFC 3261 16.3,
  * 8.2), 505 for another version, 513 for too large.
@@ -267,6 +287,8 @@ typedef void (sipcore_end_h)(int err, void *arg);
 void sipcore_strans_handlers(struct sipcore_strans *st,
 			     sipcore_cancel_h *cancelh, sipcore_end_h *endh,
 			     void *arg);
+/** The request.  NULL after a final response by sipcore_respond(): take a
+    reference if it is needed longer */
 struct sipcore_msg *sipcore_strans_req(const struct sipcore_strans *st);
 /** The To tag that our own responses carry */
 const char *sipcore_strans_tag(const struct sipcore_strans *st);
@@ -296,15 +318,22 @@ typedef void (sipcore_response_h)(int err, struct sipcore_msg *resp,
  * @param ctp   Pointer to transaction; may be NULL (nobody cancels).  Dropping
  *              it silences the handler; the transaction itself ends by its
  *              timers
- * @param to    Where to
+ * @param to    Where to.  to->conn set: only by that connection.  Otherwise
+ *              TCP takes a connection of this worker to to->remote or opens
+ *              one
  * @param mb    The request from its position on, without our Via: the core
  *              adds Via (with branch and rport) behind the start line, and
  *              keeps the bytes.  Borrowed
+ *
+ * @return 0; ENOBUFS limit of transactions; ENOTCONN to->conn is gone;
+ *         EAFNOSUPPORT no listener of this kind; or errno of the socket
  */
 int sipcore_request(struct sipcore_ctrans **ctp, struct sipcore *core,
 		    const struct sipcore_flow *to, struct mbuf *mb,
 		    sipcore_response_h *resph, void *arg);
-/** RFC 3261 9.1: sent after a provisional came; extra header lines or NULL */
+/** RFC 3261 9.1: sent after a provisional came; extra header lines (each with
+    CRLF) or NULL.  0 also when a final has come already.  The INVITE's
+    handler then gets its final (487), or ETIMEDOUT after 64*T1 */
 int sipcore_ctrans_cancel(struct sipcore_ctrans *ct, const char *hdrs);
 /** The flow that it went by */
 const struct sipcore_flow *sipcore_ctrans_flow(const struct sipcore_ctrans *c);
