@@ -77,8 +77,8 @@ struct test_case {
 /** Two integers that must be equal */
 #define TEST_EQUALS(expected, actual)                                      \
 	do {                                                               \
-		const long long te_ = (long long)(expected);               \
-		const long long ta_ = (long long)(actual);                 \
+		const long long te_ = (expected);                          \
+		const long long ta_ = (actual);                            \
 		if (te_ != ta_) {                                          \
 			test_complain_int(__FILE__, __LINE__, #actual,     \
 					  te_, ta_);                       \

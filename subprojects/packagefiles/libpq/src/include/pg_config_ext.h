@@ -1,0 +1,1 @@
+#define PG_INT64_TYPE long int

@@ -1,0 +1,1 @@
+/* Linux: only the server needs anything here */

@@ -1,0 +1,13 @@
+/* Where an installed PostgreSQL would look; voipstack names files itself */
+#define PGBINDIR "/nonexistent"
+#define PGSHAREDIR "/nonexistent"
+#define SYSCONFDIR "/etc/postgresql-common"
+#define INCLUDEDIR "/nonexistent"
+#define PKGINCLUDEDIR "/nonexistent"
+#define INCLUDEDIRSERVER "/nonexistent"
+#define LIBDIR "/nonexistent"
+#define PKGLIBDIR "/nonexistent"
+#define LOCALEDIR "/nonexistent"
+#define DOCDIR "/nonexistent"
+#define HTMLDIR "/nonexistent"
+#define MANDIR "/nonexistent"
