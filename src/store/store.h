@@ -6,11 +6,17 @@
  * thread (which must be a worker), never from inside the call.  A write is
  * acknowledged (err 0) only after its commit is on disk (group commit).
  * A struct store_req can be dropped (mem_deref): then the handler is not run;
- * a write already handed over may still happen.
+ * a write already handed over may still happen.  *reqp is set to NULL before
+ * the last handler runs, so it must stay valid until then; reqp may be NULL.
+ * A deadline of 0 is none.  Reads see the writes that were handed over before
+ * them.  Requests of one thread are carried out in order.
  *
  * Errors: ETIMEDOUT deadline passed, ENOENT no such row, ENOSPC disk full,
  * EBADMSG damaged database, EPROTONOSUPPORT newer schema, EAGAIN queue full
  * (bounded), ECANCELED store closing.
+ *
+ * Drop the store before the workers that call it: closing carries out what is
+ * queued and hands the answers to their loops.
  *
  * All strings are copied in and out; results are valid only inside the
  * handler.
@@ -128,7 +134,8 @@ int store_location_list(struct store *st, struct store_req **reqp,
 int store_cdr_put(struct store *st, struct store_req **reqp,
 		  uint32_t deadline, const struct store_cdr *c,
 		  store_done_h *h, void *arg);
-/** open_only: those with end_us 0; since_us: not older; limit 0: all */
+/** open_only: those with end_us 0; since_us: not older; limit 0: all; the
+    newest first */
 int store_cdr_list(struct store *st, struct store_req **reqp,
 		   uint32_t deadline, bool open_only, uint64_t since_us,
 		   unsigned limit, store_cdr_row_h *rowh,
@@ -145,7 +152,27 @@ int store_dialog_list(struct store *st, struct store_req **reqp,
 		      uint32_t deadline, store_dialog_row_h *rowh,
 		      store_done_h *h, void *arg);
 
-/** Counters for ctl: queue length, commits, rows, last error */
+/* store.c: counters since the store was opened */
+struct store_status {
+	const char *backend;
+	unsigned queue;			/**< requests waiting now            */
+	unsigned queue_peak;
+	unsigned long long reads;	/**< requests that read              */
+	unsigned long long writes;	/**< requests that wrote, committed  */
+	unsigned long long commits;
+	unsigned long long retries;	/**< writes tried alone              */
+	unsigned long long refused;	/**< EAGAIN: queue full              */
+	unsigned long long expired;	/**< dropped before they began       */
+	unsigned long long failed;	/**< writes that ended with an error */
+	int last_err;
+};
+
+int store_status(const struct store *st, struct store_status *status);
+
+/** The same as text for ctl */
 int store_debug(struct re_printf *pf, const struct store *st);
+
+/** Requests that may wait (0: the default, 10000); more are EAGAIN */
+void store_queue_limit(struct store *st, unsigned max);
 
 #endif
