@@ -91,7 +91,10 @@ void cfg_error(struct cfg_report *rep, const struct cfg_pos *pos,
 void cfg_warning(struct cfg_report *rep, const struct cfg_pos *pos,
 		 const char *fmt, ...);
 
-/** A section: one key of the file's top level */
+/**
+ * A section: one key of the file's top level.  If its only row is named "",
+ * the row is the section's value itself: a list or map without options.
+ */
 struct cfg_section {
 	const char *name;	/**< "sip"                              */
 	const struct cfg_opt *optv;
@@ -111,6 +114,14 @@ struct cfg_node {
 	int role;		/**< enum cfg_role                       */
 	struct sa internal;	/**< address on the internal network     */
 	struct sa external;	/**< or unset                            */
+	uint64_t drain;		/**< ms that calls may go on after TERM  */
+	int64_t max_files;	/**< RLIMIT_NOFILE of a role             */
+};
+
+/** log: */
+struct cfg_log {
+	int level;		/**< enum log_level                      */
+	int format;		/**< enum log_format                     */
 };
 
 /** The node that this process is, chosen by --node or host name */
@@ -125,6 +136,8 @@ bool cfg_is_domain(const struct cfg *cfg, const struct pl *host);
 bool cfg_is_internal(const struct cfg *cfg, const struct sa *sa);
 enum cfg_encryption cfg_encryption(const struct cfg *cfg, const struct sa *sa);
 
+const struct cfg_log *cfg_log(const struct cfg *cfg);
+
 /** A section's struct by name, with defaults where the file is silent */
 const void *cfg_get(const struct cfg *cfg, const char *section);
 /** Position of an option of a section ("listen", "registrar.min_expires") */
@@ -135,16 +148,23 @@ struct cfg_pos cfg_pos(const struct cfg *cfg, const char *section,
  * Read and check a file.
  *
  * @param cfgp     Pointer to configuration, set only when there is no error
- * @param file     Path; NULL: built-in defaults only
+ * @param file     Path; NULL: built-in defaults only.  Must outlive cfg and
+ *                 rep
  * @param node     Name of this node or NULL (host name)
  * @param role     Role that overrides the file's, or -1
- * @param secv     Table of sections, end with name NULL
+ * @param secv     Sections beside the ground's, end with NULL
  * @param rep      Gets every error, in order of position
  *
  * @return 0, EINVAL when rep has errors, or errno of the file
  */
 int cfg_load(struct cfg **cfgp, const char *file, const char *node, int role,
 	     const struct cfg_section *const *secv, struct cfg_report *rep);
+
+/** The same for a text in memory, name stands for the file */
+int cfg_load_text(struct cfg **cfgp, const char *name, const char *text,
+		  size_t len, const char *node, int role,
+		  const struct cfg_section *const *secv,
+		  struct cfg_report *rep);
 
 int cfg_report_alloc(struct cfg_report **repp);
 size_t cfg_report_errors(const struct cfg_report *rep);
