@@ -916,7 +916,7 @@ static void child_main(const char *dir, int fd)
 	if (!ch)
 		_exit(2);
 
-	strncpy(ch->dir, dir, sizeof(ch->dir) - 1);
+	str_ncpy(ch->dir, dir, sizeof(ch->dir));
 	ch->fd = fd;
 	if (worker_alloc(&ch->w, "child", 0, child_init, NULL, ch))
 		_exit(2);
