@@ -357,8 +357,9 @@ int sipcore_via_decode(struct sipcore_via *via, const struct pl *val)
 	sipcore_trim(&rest);
 	v.val = rest;
 
+	/* any version: the answer 505 goes by this Via too */
 	if (word_take(&rest, &sip, true) || pl_strcasecmp(&sip, "SIP") ||
-	    word_take(&rest, &ver, true) || pl_strcmp(&ver, "2.0") ||
+	    word_take(&rest, &ver, true) ||
 	    word_take(&rest, &transp, false))
 		return EBADMSG;
 
