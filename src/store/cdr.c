@@ -68,3 +68,19 @@ int store_cdr_list(struct store *st, struct store_req **reqp,
 
 	return store_job_send(st, job, reqp, deadline, rh, h, arg);
 }
+
+
+int store_cdr_dup(struct store_cdr **cp, const struct store_cdr *c)
+{
+	void *v;
+	int err;
+
+	if (!cp || !c)
+		return EINVAL;
+
+	err = store_rows_pack(&v, STORE_CDR_ROW, c, 1);
+	if (!err)
+		*cp = v;
+
+	return err;
+}

@@ -102,7 +102,8 @@ struct store_job {
 	struct worker *w;		/**< where the handlers run          */
 	struct store_req *req;		/**< calling thread only             */
 	atomic_uint refs;
-	atomic_bool cancelled;		/**< nobody wants it any more        */
+	atomic_bool cancelled;		/**< do not begin, or stop           */
+	bool wanted;			/**< somebody waits for the answer   */
 	bool write;
 	int err;
 	enum store_kind kind;

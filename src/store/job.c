@@ -24,6 +24,10 @@ struct store_req {
 	void *arg;
 };
 
+/* Held while an answer is posted: once a request was dropped, nothing is
+   posted for it, so that its worker may end */
+static pthread_mutex_t post_mutex = PTHREAD_MUTEX_INITIALIZER;
+
 /** A chunk of rows on its way to the caller */
 struct rows {
 	struct store_job *job;
@@ -70,11 +74,16 @@ static void req_destructor(void *data)
 	struct store_req *req = data;
 
 	tmr_cancel(&req->tmr);
-	if (req->job) {
-		atomic_store(&req->job->cancelled, true);
-		req->job->req = NULL;
-		store_job_release(req->job);
-	}
+	if (!req->job)
+		return;
+
+	(void)pthread_mutex_lock(&post_mutex);
+	atomic_store(&req->job->cancelled, true);
+	req->job->wanted = false;
+	(void)pthread_mutex_unlock(&post_mutex);
+
+	req->job->req = NULL;
+	store_job_release(req->job);
 }
 
 
@@ -169,22 +178,19 @@ static void jobs_deliver(void *arg)
 
 
 /* A worker that is short of memory is asked again: a handler always runs */
-static bool post(struct worker *w, worker_h *h, void *arg)
+static int post(struct worker *w, worker_h *h, void *arg)
 {
 	int err;
 
 	while ((err = worker_post(w, h, arg)) && err != ECANCELED)
 		(void)usleep(1000);
 
-	return err == 0;
+	return err;
 }
 
 
-static void jobs_post(struct store_job *head)
+static void jobs_release(struct store_job *head)
 {
-	if (post(head->w, jobs_deliver, head))
-		return;
-
 	while (head) {
 		struct store_job *next = head->next;
 
@@ -194,27 +200,61 @@ static void jobs_post(struct store_job *head)
 }
 
 
+/* Takes the first jobs of a chain that want the same loop, and puts those
+   that nobody wants aside */
+static struct store_job *jobs_take(struct store_job **headp,
+				   struct store_job **asidep)
+{
+	struct store_job *first = NULL, **tail = &first, *job;
+
+	while ((job = *headp)) {
+
+		if (job->wanted && first && job->w != first->w)
+			break;
+
+		*headp = job->next;
+		if (job->wanted) {
+			job->next = NULL;
+			*tail = job;
+			tail = &job->next;
+		}
+		else {
+			job->next = *asidep;
+			*asidep = job;
+		}
+	}
+
+	return first;
+}
+
+
 /** On the store's thread: answer a chain of finished jobs, one message for
     each run of jobs that came from the same loop */
 void store_jobs_answer(struct store_job *head)
 {
+	struct store_job *aside = NULL, *first;
+
 	while (head) {
-		struct store_job *last = head, *next;
+		int err = ECANCELED;
 
-		while (last->next && last->next->w == head->w)
-			last = last->next;
+		(void)pthread_mutex_lock(&post_mutex);
+		first = jobs_take(&head, &aside);
+		if (first)
+			err = post(first->w, jobs_deliver, first);
+		(void)pthread_mutex_unlock(&post_mutex);
 
-		next = last->next;
-		last->next = NULL;
-		jobs_post(head);
-		head = next;
+		if (err)
+			jobs_release(first);
 	}
+
+	jobs_release(aside);
 }
 
 
 static int chunk_send(struct store_job *job)
 {
 	struct rows *r;
+	int err;
 
 	r = mem_alloc(sizeof(*r), NULL);
 	if (!r)
@@ -225,14 +265,18 @@ static int chunk_send(struct store_job *job)
 	job->chunk = NULL;
 
 	atomic_fetch_add(&job->refs, 1);
-	if (post(job->w, rows_deliver, r))
-		return 0;
 
-	mem_deref(r->chunk);
-	mem_deref(r);
-	store_job_release(job);
+	(void)pthread_mutex_lock(&post_mutex);
+	err = job->wanted ? post(job->w, rows_deliver, r) : ECANCELED;
+	(void)pthread_mutex_unlock(&post_mutex);
 
-	return ECANCELED;
+	if (err) {
+		mem_deref(r->chunk);
+		mem_deref(r);
+		store_job_release(job);
+	}
+
+	return err;
 }
 
 
@@ -299,6 +343,7 @@ static int req_alloc(struct store_req **reqp, struct store_job *job,
 	atomic_fetch_add(&job->refs, 1);
 	req->job = job;
 	job->req = req;
+	job->wanted = true;
 	*reqp = req;
 
 	return 0;

@@ -15,8 +15,8 @@
  * EBADMSG damaged database, EPROTONOSUPPORT newer schema, EAGAIN queue full
  * (bounded), ECANCELED store closing.
  *
- * Drop the store before the workers that call it: closing carries out what is
- * queued and hands the answers to their loops.
+ * A worker's requests end before it: drop them, or the store.  Dropping the
+ * store carries out what is queued and hands the answers to their loops.
  *
  * All strings are copied in and out; results are valid only inside the
  * handler.
@@ -140,6 +140,9 @@ int store_cdr_list(struct store *st, struct store_req **reqp,
 		   uint32_t deadline, bool open_only, uint64_t since_us,
 		   unsigned limit, store_cdr_row_h *rowh,
 		   store_done_h *h, void *arg);
+
+/** A copy in one block, also of its strings: it may cross threads */
+int store_cdr_dup(struct store_cdr **cp, const struct store_cdr *c);
 
 /* dialog.c */
 int store_dialog_put(struct store *st, struct store_req **reqp,
