@@ -35,6 +35,12 @@ typedef bool (cdr_live_h)(const struct store_cdr *row, void *arg);
 /** closed: how many rows were closed as "crash" */
 typedef void (cdr_recover_h)(int err, unsigned closed, void *arg);
 
+/**
+ * The store fails (err, rows go to the spool from now on), or works again
+ * (0, nothing waits any more).  Runs on the worker that set it; log it there.
+ */
+typedef void (cdr_state_h)(int err, unsigned waiting, void *arg);
+
 /* writer.c */
 
 /**
@@ -51,6 +57,10 @@ typedef void (cdr_recover_h)(int err, unsigned closed, void *arg);
  */
 int cdr_writer_alloc(struct cdr_writer **wp, struct store *st,
 		     const char *dir, const char *node);
+
+/** Set once, before the first row */
+void cdr_writer_state_handler(struct cdr_writer *w, cdr_state_h *h,
+			      void *arg);
 
 /** Have rows of BUS_CALL_START, _ANSWER and _END written too, for publishers
     that do not wait.  The subscription ends with the writer; the bus must
