@@ -166,6 +166,15 @@ static int fix_rows(struct fixture *f)
 }
 
 
+static void recover_handler(int err, unsigned closed, void *arg)
+{
+	struct fixture *f = arg;
+
+	f->closed = closed;
+	done_handler(err, f);
+}
+
+
 static int test_leg(void)
 {
 	const struct store_cdr row = {
@@ -208,8 +217,11 @@ static int test_leg(void)
 	fix_close(&f);
 	err = fix_open(&f);
 	TEST_ERR(err);
-	err = cdr_recover(f.w, NULL, NULL, NULL);
+	err = cdr_recover(f.w, NULL, recover_handler, &f);
 	TEST_ERR(err);
+	err = fix_wait(&f, 1);
+	TEST_ERR(err);
+	TEST_EQUALS(0, f.closed);
 	err = cdr_open(&busy, f.w, &(struct store_cdr){
 			.time_us = 1, .call_id = "c"}, done_handler, &f);
 	TEST_ERR(err);
@@ -309,17 +321,9 @@ static bool live_handler(const struct store_cdr *row, void *arg)
 }
 
 
-static void recover_handler(int err, unsigned closed, void *arg)
-{
-	struct fixture *f = arg;
-
-	f->closed = closed;
-	done_handler(err, f);
-}
-
-
 static int test_recover(void)
 {
+	const uint64_t t = worker_wallclock_us() + 3600000000u;
 	const char *const idv[] = {"live", "rings", "talks"};
 	struct cdr *c = NULL;
 	struct fixture f;
@@ -331,7 +335,7 @@ static int test_recover(void)
 
 	for (i=0; i<3; i++) {
 		const struct store_cdr row = {
-			.time_us = worker_wallclock_us() + 3600000000u - i,
+			.time_us = t - i,
 			.call_id = idv[i]
 		};
 
