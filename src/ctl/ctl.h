@@ -30,9 +30,26 @@ struct ctl_cmd {
 int ctl_listen(struct ctl **cp, const char *state_dir, const char *role,
 	       const struct ctl_cmd *cmdv, size_t cmdc, void *arg);
 
+int ctl_add(struct ctl *c, const struct ctl_cmd *cmdv, size_t cmdc,
+	    void *arg);
+
 /** od is borrowed.  An array of objects under one key is shown by the client
     as a table, scalar values as "key  value" lines */
 void ctl_reply(struct ctl_req *req, const struct odict *od);
 void ctl_fail(struct ctl_req *req, int err, const char *fmt, ...);
+
+/**
+ * The client: voipstack ctl CMD [ARGS].  Blocks, with time limits; prints to
+ * stdout.
+ *
+ * @param state_dir  State directory
+ * @param rolev      Roles to ask, end with NULL
+ * @param bare       One role was asked for: its answer is not keyed by role
+ * @param json       Print JSON instead of tables
+ *
+ * @return Exit code
+ */
+int ctl_client(const char *state_dir, const char *const *rolev, bool bare,
+	       bool json, int argc, char *const argv[]);
 
 #endif
