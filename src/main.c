@@ -1,21 +1,111 @@
 /**
  * @file main.c  The program: argv -> verb
  */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <re.h>
+#include "cfg/cfg.h"
+#include "ctl/ctl.h"
+#include "log/log.h"
+#include "program.h"
+#include "role.h"
 
 
-int main(void)
+static int version_verb(void)
 {
-	int err;
+	(void)re_printf("voipstack %s\n", VOIPSTACK_VERSION);
 
-	err = libre_init();
-	if (err)
-		return 1;
+	return EXIT_OK;
+}
 
-	(void)re_printf("voipstack %s (libre %s)\n", VOIPSTACK_VERSION,
-			sys_libre_version_get());
+
+static int ctl_verb(const struct options *opt)
+{
+	const char *rolev[8];
+	const struct role *role;
+	size_t i, n = 0;
+	const bool one = opt->role && strcmp(opt->role, "all");
+
+	if (one) {
+		rolev[n++] = opt->role;
+	}
+	else {
+		for (i = 0; (role = role_get(i)) && n < 7; i++)
+			rolev[n++] = role->name;
+	}
+	rolev[n] = NULL;
+
+	return ctl_client(state_dir(opt), rolev, one, opt->json, opt->argc,
+			  opt->argv);
+}
+
+
+static int run_verb(const struct options *opt)
+{
+	const struct role *role;
+	struct cfg *cfg = NULL;
+	size_t i;
+	int code;
+
+	code = unexpected(opt);
+	if (code)
+		return code;
+
+	if (config_load(&cfg, opt, &code))
+		return code;
+
+	if (cfg_self(cfg)->role == CFG_ROLE_ALL)
+		return supervisor_run(opt, cfg);
+
+	for (i = 0; (role = role_get(i)); i++) {
+		if (role->id == cfg_self(cfg)->role)
+			return frame_run(role, opt, cfg);
+	}
+
+	mem_deref(cfg);
+
+	return EXIT_CONFIG;
+}
+
+
+static int run(const struct options *opt)
+{
+	if (!strcmp(opt->verb, "run"))
+		return run_verb(opt);
+	if (!strcmp(opt->verb, "check"))
+		return check_verb(opt);
+	if (!strcmp(opt->verb, "ctl"))
+		return ctl_verb(opt);
+	if (!strcmp(opt->verb, "version"))
+		return version_verb();
+
+	options_usage(stdout);
+
+	return EXIT_OK;
+}
+
+
+int main(int argc, char *argv[])
+{
+	struct options opt;
+	int code;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+
+	code = options_parse(&opt, argc, argv);
+	if (code)
+		return code;
+
+	if (libre_init()) {
+		(void)fprintf(stderr, "voipstack: libre does not start\n");
+		return EXIT_OS;
+	}
+
+	log_init(LOG_INFO, LOG_LOGFMT, NULL);
+	code = run(&opt);
 
 	libre_close();
 
-	return 0;
+	return code;
 }

@@ -95,6 +95,10 @@ struct role {
 	size_t cmdc;
 };
 
+extern const struct role role_media;
+extern const struct role role_pbx;
+extern const struct role role_sip;
+
 /** All roles of this program, in the order of start; NULL past the end */
 const struct role *role_get(size_t idx);
 const struct role *role_find(const char *name);

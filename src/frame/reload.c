@@ -1,0 +1,238 @@
+/**
+ * @file frame/reload.c  SIGHUP: a second configuration, swapped in whole
+ *
+ *   HUP -> thread reads and checks -> control loop: role->reload()
+ *       -> each worker has run what that posted -> the old one is dropped
+ *
+ * The file is read on a thread of its own: it may lie on a dead disk.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <re.h>
+#include "cfg/cfg.h"
+#include "log/log.h"
+#include "worker/worker.h"
+#include "program.h"
+#include "role.h"
+#include "internal.h"
+
+
+enum { WHY_SIZE = 512 };
+
+/** One reload under way; one at a time */
+struct reload {
+	struct frame *f;
+	pthread_t thread;
+	struct cfg *cfg;	/* the new one, then the old one         */
+	int err;
+	bool joined;
+	char why[WHY_SIZE];
+	unsigned waiting;	/* workers that may still see the old one */
+};
+
+
+static void destructor(void *arg)
+{
+	struct reload *r = arg;
+
+	mem_deref(r->cfg);
+}
+
+
+static void finish(struct reload *r)
+{
+	struct frame *f = r->f;
+	const bool again = f->reload_again;
+
+	f->reload = NULL;
+	f->reload_again = false;
+	mem_deref(r);
+
+	if (again && !f->draining)
+		frame_reload(f);
+}
+
+
+/* On the control loop: one more worker is past the old configuration */
+static void bounced(void *arg)
+{
+	struct reload *r = arg;
+
+	if (!--r->waiting)
+		finish(r);
+}
+
+
+static void bounce(void *arg)
+{
+	struct reload *r = arg;
+
+	/* refused only when all stops: then nobody waits any more */
+	(void)worker_post(r->f->env.control, bounced, r);
+}
+
+
+static void retire(struct reload *r)
+{
+	struct frame *f = r->f;
+	unsigned i;
+
+	r->waiting = 1;
+	for (i = 0; i < f->env.workerc; i++) {
+		if (!worker_post(f->env.workerv[i], bounce, r))
+			++r->waiting;
+	}
+
+	bounced(r);
+}
+
+
+static void keep_old(struct reload *r)
+{
+	log_error(NULL, "reload failed, the old configuration stays",
+		  "why=\"%s\"", r->why[0] ? r->why : "see above");
+	(void)notify_printf("READY=1\nSTATUS=reload failed: %s", r->why);
+	finish(r);
+}
+
+
+/* On the control loop: the thread is done */
+static void loaded(void *arg)
+{
+	struct reload *r = arg;
+	struct frame *f = r->f;
+	struct cfg *old = f->cfg;
+
+	if (!r->joined)
+		(void)pthread_join(r->thread, NULL);
+
+	if (!r->err && !f->role->reload) {
+		r->err = ENOTSUP;
+		str_ncpy(r->why, "this role takes a new configuration only"
+			 " by a restart", sizeof(r->why));
+	}
+	if (!r->err)
+		r->err = f->role->reload(f->state, r->cfg, r->why,
+					 sizeof(r->why));
+	if (r->err) {
+		keep_old(r);
+		return;
+	}
+
+	f->cfg = r->cfg;
+	f->env.node = cfg_self(f->cfg)->name;
+	r->cfg = old;
+	log_init((enum log_level)cfg_log(f->cfg)->level,
+		 (enum log_format)cfg_log(f->cfg)->format, f->role->name);
+	log_info(NULL, "reloaded", NULL);
+	(void)notify_printf("READY=1\nSTATUS=ready");
+	retire(r);
+}
+
+
+/* Every error as a log line of its own: stderr may be JSON */
+static int print_handler(const char *p, size_t size, void *arg)
+{
+	struct mbuf *mb = arg;
+
+	return mbuf_write_mem(mb, (const uint8_t *)p, size);
+}
+
+
+static void log_report(const struct cfg_report *rep)
+{
+	struct mbuf *mb = mbuf_alloc(1024);
+	struct re_printf pf = {print_handler, mb};
+	struct pl line;
+
+	if (!mb || cfg_report_print(&pf, rep)) {
+		mem_deref(mb);
+		return;
+	}
+
+	mb->pos = 0;
+	while (mbuf_get_left(mb)) {
+		line.p = (const char *)mbuf_buf(mb);
+		line.l = 0;
+		while (line.l < mbuf_get_left(mb) && line.p[line.l] != '\n')
+			++line.l;
+		log_error(NULL, "configuration", "message=\"%r\"", &line);
+		mbuf_advance(mb, (ssize_t)min(line.l + 1,
+					      mbuf_get_left(mb)));
+	}
+	mem_deref(mb);
+}
+
+
+static void *load_thread(void *arg)
+{
+	struct reload *r = arg;
+	const struct options *opt = r->f->opt;
+	struct cfg_report *rep = NULL;
+	const char *file = config_file(opt);
+
+	r->err = cfg_report_alloc(&rep);
+	if (!r->err)
+		r->err = cfg_load(&r->cfg, file, opt->node, options_role(opt),
+				  all_sections(), rep);
+	if (r->err) {
+		log_report(rep);
+		(void)re_snprintf(r->why, sizeof(r->why), "%s: %zu errors",
+				  file ? file : "", cfg_report_errors(rep));
+	}
+	mem_deref(rep);
+
+	/* refused only when all stops: frame_reload_wait() joins then */
+	(void)worker_post(r->f->env.control, loaded, r);
+
+	return NULL;
+}
+
+
+/** Begin a reload; one that is under way is followed by another */
+void frame_reload(struct frame *f)
+{
+	struct reload *r;
+	int err;
+
+	if (f->draining)
+		return;
+
+	if (f->reload) {
+		f->reload_again = true;
+		return;
+	}
+
+	r = mem_zalloc(sizeof(*r), destructor);
+	if (!r)
+		return;
+
+	r->f = f;
+	notify_reloading();
+	err = pthread_create(&r->thread, NULL, load_thread, r);
+	if (err) {
+		(void)re_snprintf(r->why, sizeof(r->why), "thread: %m", err);
+		keep_old(r);
+		return;
+	}
+
+	f->reload = r;
+}
+
+
+/** At stop, while the role still has its state: let go what is under way */
+void frame_reload_wait(struct frame *f)
+{
+	struct reload *r = f->reload;
+
+	f->reload_again = false;
+	if (!r || r->waiting || r->joined)
+		return;
+
+	/* loaded() is in the control loop's queue and will see the error */
+	(void)pthread_join(r->thread, NULL);
+	r->joined = true;
+	r->err = ECANCELED;
+	str_ncpy(r->why, "stopping", sizeof(r->why));
+}
