@@ -8,6 +8,7 @@
 #include "cfg/cfg.h"
 #include "ctl/ctl.h"
 #include "log/log.h"
+#include "store/store.h"
 #include "program.h"
 #include "role.h"
 
@@ -39,6 +40,25 @@ static int ctl_verb(const struct options *opt)
 	return ctl_client(state_dir(opt), rolev, one, opt->json, opt->argc,
 			  opt->argv);
 }
+
+
+#ifdef HAVE_USER_VERB
+static int run_user_verb(const struct options *opt)
+{
+	struct cfg *cfg = NULL;
+	int code;
+
+	if (config_load(&cfg, opt, &code))
+		return code;
+
+	code = state_dir_create(state_dir(opt)) ? EXIT_NOPERM :
+		user_verb(state_dir(opt), cfg_domain(cfg, 0), opt->argc,
+			  opt->argv);
+	mem_deref(cfg);
+
+	return code;
+}
+#endif
 
 
 static int run_verb(const struct options *opt)
@@ -77,6 +97,10 @@ static int run(const struct options *opt)
 		return check_verb(opt);
 	if (!strcmp(opt->verb, "ctl"))
 		return ctl_verb(opt);
+#ifdef HAVE_USER_VERB
+	if (!strcmp(opt->verb, "user"))
+		return run_user_verb(opt);
+#endif
 	if (!strcmp(opt->verb, "version"))
 		return version_verb();
 
