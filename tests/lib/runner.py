@@ -264,39 +264,35 @@ def scripts(pattern, flavour):
     return run
 
 
+def fuzz_targets(flavour):
+    """[(program, name, its corpus)]"""
+    where = build_dir(flavour)
+    found = [p for p in sorted(glob.glob(where + "/tests/fuzz/fuzz_*"))
+             if os.path.isfile(p) and os.access(p, os.X_OK)]
+    if not found:
+        raise Failure("no fuzz target was built")
+    names = [os.path.basename(p) for p in found]
+    return [(p, n, os.path.join(TOP, "tests", "fuzz", "corpus", n))
+            for p, n in zip(found, names)]
+
+
 def fuzz_replay(g):
     """Each target over its corpus, without looking for more."""
-    where = build_dir("asan")
-    targets = sorted(p for p in glob.glob(where + "/tests/fuzz/fuzz_*")
-                     if os.path.isfile(p) and os.access(p, os.X_OK))
-    if not targets:
-        raise Failure("no fuzz target was built")
-    for path in targets:
-        name = os.path.basename(path)
-        corpus = os.path.join(TOP, "tests", "fuzz", "corpus",
-                              name[len("fuzz_"):])
-        files = sorted(glob.glob(corpus + "/*"))
+    for path, name, corpus in fuzz_targets("asan"):
+        files = glob.glob(corpus + "/*")
         if not files:
             g.failed.append("%s: has no corpus" % name)
-            continue
-        if not g.command([path] + files, name=name, count=False, limit=60):
+        elif not g.command([path, corpus], name=name, count=False,
+                           limit=60):
             g.passed.append("%s: %d files" % (name, len(files)))
 
 
 def fuzz(g):
     """Minutes of looking for more, per target."""
     minutes = float(os.environ.get("FUZZ_MINUTES", "3"))
-    targets = sorted(p for p in glob.glob(build_dir("fuzz") +
-                                          "/tests/fuzz/fuzz_*")
-                     if os.path.isfile(p) and os.access(p, os.X_OK))
-    if not targets:
-        raise Failure("no fuzz target was built")
-    for path in targets:
-        name = os.path.basename(path)
+    for path, name, corpus in fuzz_targets("fuzz"):
         new = os.path.join(LOGS, "corpus", name)
         os.makedirs(new, exist_ok=True)
-        corpus = os.path.join(TOP, "tests", "fuzz", "corpus",
-                              name[len("fuzz_"):])
         if not g.command([path, "-max_total_time=%d" % (minutes * 60),
                           "-artifact_prefix=%s/%s-" % (LOGS, name),
                           "-print_final_stats=1", new, corpus],
