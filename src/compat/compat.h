@@ -1,9 +1,7 @@
 /**
  * @file compat.h  What our replacements of libre's files offer beyond
- *                 libre's own headers
+ *                 libre's own headers; after <re.h>
  */
-#include <stdbool.h>
-#include <stdint.h>
 
 
 /* mem.c */
@@ -31,3 +29,17 @@ typedef uint64_t (compat_clock_h)(void);
  *               the real one.  Set it while no timers run.
  */
 void compat_clock_set(compat_clock_h *clockh);
+
+
+/* websock.c */
+struct websock;
+struct websock_conn;
+struct http_conn;
+struct http_msg;
+
+void websock_limit(struct websock *sock, size_t msg_max);
+int  websock_accept_sub(struct websock_conn **connp, struct websock *sock,
+			struct http_conn *htconn, const struct http_msg *msg,
+			const char *proto, unsigned kaint,
+			websock_recv_h *recvh, websock_close_h *closeh,
+			void *arg);
