@@ -16,7 +16,7 @@ struct ng_req;
 
 enum {
 	NG_DEPTH_MAX    = 16,		/**< nesting of lists, dictionaries  */
-	NG_NODES_MAX    = 65536,	/**< values in one tree              */
+	NG_NODES_MAX    = 16384,	/**< values in one tree              */
 	NG_DATAGRAM_MAX = 65507,	/**< longest datagram                */
 	NG_COOKIE_MAX   = 255,		/**< longest cookie                  */
 	NG_NODE_MAX     = 16,		/**< media nodes of one client       */
