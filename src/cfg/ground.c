@@ -2,6 +2,7 @@
  * @file cfg/ground.c  Sections without a module: node, nodes, domains,
  *                     networks, log; and what later versions will know
  */
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 #include <strings.h>
@@ -299,6 +300,11 @@ int cfg_nodes_resolve(struct cfg *cfg, const char *node, int role,
 		str_ncpy(host, "localhost", sizeof(host));
 	host[sizeof(host) - 1] = '\0';
 
+	cfg->networks = cfg_get(cfg, "networks");
+	if (cfg_parse_cidr(&cfg->loopback[0], "127.0.0.0/8") ||
+	    cfg_parse_cidr(&cfg->loopback[1], "::1"))
+		return EINVAL;
+
 	if (nodes->list.n && cfg_val_find(cfg->root, "node")) {
 		const struct cfg_pos pos = cfg_pos(cfg, "node", NULL);
 
@@ -364,20 +370,16 @@ bool cfg_is_domain(const struct cfg *cfg, const struct pl *host)
 
 bool cfg_is_internal(const struct cfg *cfg, const struct sa *sa)
 {
-	static const char *const loopback[] = {"127.0.0.0/8", "::1"};
-	const struct networks *nw = cfg_get(cfg, "networks");
-	const struct cfg_cidr *cidrv = nw ? nw->internal.v : NULL;
+	const struct cfg_list *list = &cfg->networks->internal;
+	const struct cfg_cidr *cidrv = list->v;
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(loopback); i++) {
-		struct cfg_cidr c;
-
-		if (!cfg_parse_cidr(&c, loopback[i]) &&
-		    cfg_cidr_match(&c, sa))
+	for (i = 0; i < ARRAY_SIZE(cfg->loopback); i++) {
+		if (cfg_cidr_match(&cfg->loopback[i], sa))
 			return true;
 	}
 
-	for (i = 0; nw && i < nw->internal.n; i++) {
+	for (i = 0; i < list->n; i++) {
 		if (cfg_cidr_match(&cidrv[i], sa))
 			return true;
 	}
@@ -389,13 +391,10 @@ bool cfg_is_internal(const struct cfg *cfg, const struct sa *sa)
 /** The policy for a peer at this address; internal: off */
 enum cfg_encryption cfg_encryption(const struct cfg *cfg, const struct sa *sa)
 {
-	const struct networks *nw = cfg_get(cfg, "networks");
-
 	if (cfg_is_internal(cfg, sa))
 		return CFG_ENC_OFF;
 
-	return nw ? (enum cfg_encryption)nw->external.encryption :
-		CFG_ENC_REQUIRED;
+	return (enum cfg_encryption)cfg->networks->external.encryption;
 }
 
 

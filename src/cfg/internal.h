@@ -33,6 +33,8 @@ struct cfg_val {
 	size_t n;		/**< how many                             */
 };
 
+struct networks;
+
 /** A section as read */
 struct cfg_inst {
 	const struct cfg_section *sec;
@@ -48,6 +50,8 @@ struct cfg {
 	struct cfg_node self;	/**< with --role applied                  */
 	struct cfg_node *nodev;	/**< all nodes, as the file says          */
 	size_t nodec;
+	struct cfg_cidr loopback[2];
+	const struct networks *networks; /**< ground.c                   */
 };
 
 /* report.c */

@@ -84,6 +84,7 @@ const char *cfg_suggest(const char *word, cfg_name_h *nameh, void *arg)
 		}
 	}
 
-	return best && best_d <= max(n, str_len(best)) / 3 + (n < 3 ? 0 : 1)
-		? best : NULL;
+	/* a third of the letters, but one at least */
+	return best && best_d <= max(max(n, str_len(best)) / 3, 1) ?
+		best : NULL;
 }
