@@ -10,7 +10,8 @@
 
 
 enum {
-	ROUTE_MAX = 32,		/* values of a route set that we take */
+	ROUTE_MAX    = 32,	/* values of a route set that we take */
+	MAX_FORWARDS = 70,	/* 8.1.1.6 */
 };
 
 
@@ -155,6 +156,7 @@ int dlg_init_uac(struct dlg *d, const struct sipua_invite *inv)
 		err |= str_dup(&d->routes, inv->route);
 
 	d->flow = inv->flow;
+	d->maxfwd = inv->maxfwd;
 
 	return err ? ENOMEM : 0;
 }
@@ -177,6 +179,7 @@ int dlg_update(struct dlg *d, const struct sipcore_msg *resp)
 		return err;
 
 	d->flow = resp->flow;
+	d->maxfwd = 0;		/* the first INVITE's own */
 
 	return dlg_refresh(d, resp);
 }
@@ -275,13 +278,14 @@ static bool is_strict(const struct pl *routes, struct pl *first,
 static int head_encode(struct mbuf *mb, struct sipcore_flow *flow,
 		       const struct dlg *d, const char *met)
 {
+	const unsigned hops = d->maxfwd ? d->maxfwd : MAX_FORWARDS;
 	struct pl target, routes, first, rest;
 
 	pl_set_str(&target, d->target);
 	if (!d->routes) {
 		next_hop(flow, d, &target);
 		return mbuf_printf(mb, "%s %r SIP/2.0\r\n"
-				   "Max-Forwards: 70\r\n", met, &target);
+				   "Max-Forwards: %u\r\n", met, &target, hops);
 	}
 
 	pl_set_str(&routes, d->routes);
@@ -289,15 +293,15 @@ static int head_encode(struct mbuf *mb, struct sipcore_flow *flow,
 	if (is_strict(&routes, &first, &rest)) {
 		next_hop(flow, d, &first);
 		return mbuf_printf(mb, "%s %r SIP/2.0\r\n"
-				   "Max-Forwards: 70\r\n"
-				   "Route: %r%s<%r>\r\n", met, &first,
+				   "Max-Forwards: %u\r\n"
+				   "Route: %r%s<%r>\r\n", met, &first, hops,
 				   &rest, rest.l ? "," : "", &target);
 	}
 
 	next_hop(flow, d, &first);
 	return mbuf_printf(mb, "%s %r SIP/2.0\r\n"
-			   "Max-Forwards: 70\r\n"
-			   "Route: %s\r\n", met, &target, d->routes);
+			   "Max-Forwards: %u\r\n"
+			   "Route: %s\r\n", met, &target, hops, d->routes);
 }
 
 

@@ -21,6 +21,7 @@ struct dlg {
 	char *user;		/**< of our Contact                       */
 	uint32_t lseq;
 	uint32_t rseq;
+	unsigned maxfwd;	/**< 0: the default                       */
 	struct sipcore_flow flow; /**< where the peer was heard last      */
 };
 

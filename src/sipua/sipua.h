@@ -90,6 +90,7 @@ struct sipua_invite {
 	const char *callid;	/**< from sipua_callid()                  */
 	const char *sid;	/**< Session-ID                           */
 	const char *hdrs;	/**< further header lines with CRLF, or NULL */
+	unsigned maxfwd;	/**< Max-Forwards, 0: 70                  */
 	struct sipua_body body;	/**< empty: late offer                    */
 	struct sipcore_flow flow; /**< where to                           */
 };
