@@ -266,6 +266,24 @@ const void *cfg_get(const struct cfg *cfg, const char *section)
 }
 
 
+const struct cfg_list *cfg_listen(const struct cfg *cfg, const char *section)
+{
+	const struct cfg_inst *inst = cfg ? find(cfg, section) : NULL;
+	const struct cfg_opt *opt;
+
+	if (!inst || !inst->data)
+		return NULL;
+
+	for (opt = inst->sec->optv; opt->name; opt++) {
+		if (opt->type == CFG_LISTENERS && !str_cmp(opt->name, "listen"))
+			return (const struct cfg_list *)(const void *)
+				((const uint8_t *)inst->data + opt->offset);
+	}
+
+	return NULL;
+}
+
+
 /* A step of a path: a key, or the index in a list */
 static const struct cfg_val *step(const struct cfg_val *v, const char *name)
 {
