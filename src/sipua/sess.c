@@ -325,6 +325,12 @@ bool sipua_is_confirmed(const struct sipua_sess *s)
 }
 
 
+bool sipua_is_ended(const struct sipua_sess *s)
+{
+	return !s || s->state == SESS_CLOSING || s->state == SESS_CLOSED;
+}
+
+
 bool sipua_is_busy(const struct sipua_sess *s)
 {
 	return s && (s->inv_pending || s->ack_due || s->upd_ct || s->retry.on

@@ -186,6 +186,8 @@ int sipua_request(struct sipua_sess *s, struct sipcore_ctrans **ctp,
 void *sipua_hangup(struct sipua_sess *s, uint16_t code, const char *reason,
 		   const char *hdrs);
 bool  sipua_is_confirmed(const struct sipua_sess *s);
+/** true once the closed handler ran (or there is no session) */
+bool  sipua_is_ended(const struct sipua_sess *s);
 /** true if a modify of ours or of the peer is not finished */
 bool  sipua_is_busy(const struct sipua_sess *s);
 const char *sipua_sess_callid(const struct sipua_sess *s);
