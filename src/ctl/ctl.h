@@ -52,4 +52,10 @@ void ctl_fail(struct ctl_req *req, int err, const char *fmt, ...);
 int ctl_client(const char *state_dir, const char *const *rolev, bool bare,
 	       bool json, int argc, char *const argv[]);
 
+/** Ask one role: what the client does, for other verbs.  Blocks.
+    ENOENT, ECONNREFUSED: that role does not run.  The answer may be an error:
+    its "error" (text) and "errno" */
+int ctl_ask(struct odict **odp, const char *state_dir, const char *role,
+	    const char *cmd, int argc, char *const argv[]);
+
 #endif

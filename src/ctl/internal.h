@@ -11,10 +11,6 @@ enum { CTL_PATH_MAX = 108 };	/* sockaddr_un.sun_path, unix(7) */
 int ctl_path(char *path, size_t size, const char *state_dir,
 	     const char *role);
 
-/* client.c */
-int ctl_ask(struct odict **odp, const char *state_dir, const char *role,
-	    const char *cmd, int argc, char *const argv[]);
-
 /* show.c */
 int ctl_show(struct re_printf *pf, const struct odict *od);
 int ctl_show_roles(struct re_printf *pf, const struct odict *roles);
