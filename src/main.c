@@ -8,9 +8,9 @@
 #include "cfg/cfg.h"
 #include "ctl/ctl.h"
 #include "log/log.h"
-#include "store/store.h"
 #include "program.h"
 #include "role.h"
+#include "user/user.h"
 
 
 static int version_verb(void)
@@ -42,23 +42,25 @@ static int ctl_verb(const struct options *opt)
 }
 
 
-#ifdef HAVE_USER_VERB
-static int run_user_verb(const struct options *opt)
+static int users_verb(const struct options *opt)
 {
+	const char *domainv[64] = {NULL};
 	struct cfg *cfg = NULL;
+	size_t i;
 	int code;
 
 	if (config_load(&cfg, opt, &code))
 		return code;
 
+	for (i = 0; i < ARRAY_SIZE(domainv) - 1; i++)
+		domainv[i] = cfg_domain(cfg, i);
+
 	code = state_dir_create(state_dir(opt)) ? EXIT_NOPERM :
-		user_verb(state_dir(opt), cfg_domain(cfg, 0), opt->argc,
-			  opt->argv);
+		user_verb(state_dir(opt), domainv, opt->argc, opt->argv);
 	mem_deref(cfg);
 
 	return code;
 }
-#endif
 
 
 static int run_verb(const struct options *opt)
@@ -97,10 +99,8 @@ static int run(const struct options *opt)
 		return check_verb(opt);
 	if (!strcmp(opt->verb, "ctl"))
 		return ctl_verb(opt);
-#ifdef HAVE_USER_VERB
 	if (!strcmp(opt->verb, "user"))
-		return run_user_verb(opt);
-#endif
+		return users_verb(opt);
 	if (!strcmp(opt->verb, "version"))
 		return version_verb();
 

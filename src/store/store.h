@@ -178,17 +178,4 @@ int store_debug(struct re_printf *pf, const struct store *st);
 /** Requests that may wait (0: the default, 10000); more are EAGAIN */
 void store_queue_limit(struct store *st, unsigned max);
 
-/**
- * user_verb.c: voipstack user add|del|list ..., blocking
- *
- * @param state_dir  State directory
- * @param domain     The first of "domains:", when no other is given
- * @param argc       Number of words after "user", options included
- * @param argv       Those words
- *
- * @return Exit code: 0, 1 failed (said why), 64 wrong words
- */
-int user_verb(const char *state_dir, const char *domain, int argc,
-	      char *const argv[]);
-
 #endif
