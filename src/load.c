@@ -64,6 +64,40 @@ const struct cfg_section *const *all_sections(void)
 }
 
 
+/* Every error as a log line of its own: stderr may be JSON */
+static int print_handler(const char *p, size_t size, void *arg)
+{
+	struct mbuf *mb = arg;
+
+	return mbuf_write_mem(mb, (const uint8_t *)p, size);
+}
+
+
+static void report_log(const struct cfg_report *rep)
+{
+	struct mbuf *mb = mbuf_alloc(1024);
+	struct re_printf pf = {print_handler, mb};
+	struct pl line;
+
+	if (!mb || cfg_report_print(&pf, rep)) {
+		mem_deref(mb);
+		return;
+	}
+
+	mb->pos = 0;
+	while (mbuf_get_left(mb)) {
+		line.p = (const char *)mbuf_buf(mb);
+		line.l = 0;
+		while (line.l < mbuf_get_left(mb) && line.p[line.l] != '\n')
+			++line.l;
+		log_error(NULL, "configuration", "message=\"%r\"", &line);
+		mbuf_advance(mb, (ssize_t)min(line.l + 1,
+					      mbuf_get_left(mb)));
+	}
+	mem_deref(mb);
+}
+
+
 /**
  * Load the configuration; prints all that is wrong with it
  *
@@ -90,6 +124,26 @@ int config_load(struct cfg **cfgp, const struct options *opt, int *code)
 	if (err == ENOENT || err == EISDIR)
 		*code = EXIT_CONFIG;
 
+	mem_deref(rep);
+
+	return err;
+}
+
+
+/** The same for a reload: errors go to the log */
+int config_reload(struct cfg **cfgp, const struct options *opt)
+{
+	struct cfg_report *rep = NULL;
+	int err;
+
+	err = cfg_report_alloc(&rep);
+	if (err)
+		return err;
+
+	err = cfg_load(cfgp, config_file(opt), opt->node, options_role(opt),
+		       all_sections(), rep);
+	if (err)
+		report_log(rep);
 	mem_deref(rep);
 
 	return err;

@@ -49,6 +49,7 @@ int  state_dir_create(const char *dir);
 /* load.c */
 const struct cfg_section *const *all_sections(void);
 int  config_load(struct cfg **cfgp, const struct options *opt, int *code);
+int  config_reload(struct cfg **cfgp, const struct options *opt);
 int  check_verb(const struct options *opt);
 int  exit_code(int err);
 

@@ -206,6 +206,9 @@ static void child_exec(const struct child *c, int fd, pid_t parent)
 	else if (dup2(fd, NOTIFY_FD) < 0)
 		_exit(EXIT_OS);
 
+	/* libre's epoll descriptor has no close-on-exec flag */
+	(void)close_range(NOTIFY_FD + 1, ~0U, 0);
+
 	(void)re_snprintf(role, sizeof(role), "--role=%s", c->role->name);
 	argv[n++] = role;
 	argv[n++] = "--state";
@@ -338,24 +341,29 @@ static void reap(struct supervisor *s)
 }
 
 
+/* A file that is wrong is not passed on.  It is read on this loop, which
+   carries no calls. */
 static void reload(struct supervisor *s)
 {
 	struct cfg *cfg = NULL;
-	int code;
 
 	if (s->stopping)
 		return;
 
-	/* for our own part (drain); each role judges and logs for itself */
 	notify_reloading();
-	log_info(NULL, "reloading", NULL);
-	if (!config_load(&cfg, s->opt, &code)) {
-		mem_deref(s->cfg);
-		s->cfg = cfg;
+	if (config_reload(&cfg, s->opt)) {
+		log_error(NULL, "reload failed, the old configuration stays",
+			  NULL);
+		(void)notify_printf("READY=1\nSTATUS=reload failed, see the"
+				    " log");
+		return;
 	}
+
+	log_info(NULL, "reload passed on to the roles", NULL);
+	mem_deref(s->cfg);
+	s->cfg = cfg;
 	signal_all(s, SIGHUP);
-	(void)notify_printf("READY=1\nSTATUS=reload %s",
-			    cfg ? "passed on" : "failed, see the log");
+	(void)notify_printf("READY=1\nSTATUS=reloaded");
 }
 
 

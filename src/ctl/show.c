@@ -169,11 +169,12 @@ static void table_measure(struct table *t, const struct odict *rows,
 }
 
 
+/* A cell and two spaces; width 0: the last of its line */
 static int pad(struct re_printf *pf, const char *s, size_t len, size_t width)
 {
 	int err = re_hprintf(pf, "%b", s, len);
 
-	while (len++ < width + 2)
+	while (width && len++ < width + 2)
 		err |= re_hprintf(pf, " ");
 
 	return err;

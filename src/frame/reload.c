@@ -131,57 +131,16 @@ static void loaded(void *arg)
 }
 
 
-/* Every error as a log line of its own: stderr may be JSON */
-static int print_handler(const char *p, size_t size, void *arg)
-{
-	struct mbuf *mb = arg;
-
-	return mbuf_write_mem(mb, (const uint8_t *)p, size);
-}
-
-
-static void log_report(const struct cfg_report *rep)
-{
-	struct mbuf *mb = mbuf_alloc(1024);
-	struct re_printf pf = {print_handler, mb};
-	struct pl line;
-
-	if (!mb || cfg_report_print(&pf, rep)) {
-		mem_deref(mb);
-		return;
-	}
-
-	mb->pos = 0;
-	while (mbuf_get_left(mb)) {
-		line.p = (const char *)mbuf_buf(mb);
-		line.l = 0;
-		while (line.l < mbuf_get_left(mb) && line.p[line.l] != '\n')
-			++line.l;
-		log_error(NULL, "configuration", "message=\"%r\"", &line);
-		mbuf_advance(mb, (ssize_t)min(line.l + 1,
-					      mbuf_get_left(mb)));
-	}
-	mem_deref(mb);
-}
-
-
 static void *load_thread(void *arg)
 {
 	struct reload *r = arg;
 	const struct options *opt = r->f->opt;
-	struct cfg_report *rep = NULL;
 	const char *file = config_file(opt);
 
-	r->err = cfg_report_alloc(&rep);
-	if (!r->err)
-		r->err = cfg_load(&r->cfg, file, opt->node, options_role(opt),
-				  all_sections(), rep);
-	if (r->err) {
-		log_report(rep);
-		(void)re_snprintf(r->why, sizeof(r->why), "%s: %zu errors",
-				  file ? file : "", cfg_report_errors(rep));
-	}
-	mem_deref(rep);
+	r->err = config_reload(&r->cfg, opt);
+	if (r->err)
+		(void)re_snprintf(r->why, sizeof(r->why), "%s: see above",
+				  file ? file : "built-in defaults");
 
 	/* refused only when all stops: frame_reload_wait() joins then */
 	(void)worker_post(r->f->env.control, loaded, r);
