@@ -103,7 +103,8 @@ class Stack:
         return p.returncode, p.stdout
 
     def add_user(self, user, password):
-        code, out = self.run("user", "add", user, stdin=password + "\n")
+        code, out = self.run("user", "add", user, "--password-stdin",
+                             stdin=password + "\n")
         if code:
             raise RuntimeError("user add %s: %s" % (user, out.strip()))
 
