@@ -30,7 +30,7 @@ enum {
 	ROLES_MAX   = 4,
 	BACKOFF_MIN = 100,	/* ms */
 	BACKOFF_MAX = 3000,	/* ms: new calls work 5 s after a kill */
-	STEADY_MS   = 10000,	/* ready for so long: back-off begins anew */
+	STEADY_MS   = 1000,	/* ready for so long: back-off begins anew */
 	SILENT_MS   = 30000,	/* no WATCHDOG=1: the loop hangs */
 	KILL_MS     = 15000,	/* after the drain time */
 	NOTIFY_FD   = 3,
