@@ -359,20 +359,22 @@ class Call:
         self.invite_msg = msg
         self._set_target(msg)
         self._acked = asyncio.get_running_loop().create_future()
-        self._sdp_version += 1
-        body = b""
-        if self.rtp:
-            addr = sdp_addr(msg.body) if msg.body else None
-            direction = "sendrecv"
-            if addr:
-                self.rtp.remote = addr[:2]
-                direction = {"sendonly": "recvonly", "recvonly": "sendonly"}\
-                    .get(addr[2], addr[2])
-            body = sdp_make(self.ua.ip, self.rtp.port, self._sdp_version,
-                            direction)
+        body = self.answer_sdp(msg) if self.rtp else b""
         self._final = self._respond(200, "OK", body)
 
     # both sides
+
+    def answer_sdp(self, msg):
+        """Our side of an offer inside the dialog, or an offer"""
+        self._sdp_version += 1
+        addr = sdp_addr(msg.body) if msg.body else None
+        direction = "sendrecv"
+        if addr:
+            self.rtp.remote = addr[:2]
+            direction = {"sendonly": "recvonly", "recvonly": "sendonly"}\
+                .get(addr[2], addr[2])
+        return sdp_make(self.ua.ip, self.rtp.port, self._sdp_version,
+                        direction)
 
     def _set_target(self, msg):
         contact = msg.get("contact")
@@ -718,7 +720,16 @@ class Ua(asyncio.DatagramProtocol):
         getattr(self, "_do_" + msg.method.lower(), self._do_other)(msg)
 
     def _do_other(self, msg):
-        if msg.method in ("OPTIONS", "INFO", "NOTIFY", "UPDATE"):
+        call = self.calls.get(msg.get("call-id"))
+        if msg.param("to", "tag") and not call:
+            self.reply(msg, self.response(msg, 481, "No Such Call"))
+        elif msg.method == "UPDATE" and msg.body and call.rtp:
+            rsp = self.response(msg, 200, "OK")
+            rsp.body = call.answer_sdp(msg)
+            rsp.add("Contact", "<%s>" % self.contact)
+            rsp.add("Content-Type", "application/sdp")
+            self.reply(msg, rsp)
+        elif msg.method in ("OPTIONS", "INFO", "NOTIFY", "UPDATE"):
             self.reply(msg, self.response(msg, 200, "OK"))
         else:
             self.reply(msg, self.response(msg, 501, "Not Implemented"))
