@@ -37,7 +37,17 @@ int sipauth_check(struct sipauth_req **reqp, struct sipauth *sa, bool proxy,
 		  const struct sipcore_msg *msg, const char *realm,
 		  sipauth_h *h, void *arg);
 
-/** Header lines (CRLF) of the challenge: MD5 first, then SHA-256 */
+/** What sipauth_challenge_print() takes.  One struct sipauth per worker is
+    usual: a nonce of one is good at all of them */
+struct sipauth_chal {
+	const struct sipauth *sa;
+	bool proxy;			/**< Proxy-Authenticate (407)     */
+	const char *realm;
+	bool stale;			/**< stale=true (SIPAUTH_STALE)   */
+};
+
+/** Header lines (CRLF) of the challenge: MD5 first, then SHA-256.  prm: a
+    struct sipauth_chal */
 int sipauth_challenge_print(struct re_printf *pf, const void *prm);
 
 /** Client: from a 401/407's challenges make the (Proxy-)Authorization line.
