@@ -55,16 +55,20 @@ def merge(a, b):
 
 
 def config(port, media_ports=None, extra=None):
-    """A stack on loopback.  port: sip; +20: pbx; +30: NG; media ports from
-    +100 on, 200 of them."""
+    """A stack on loopback.  port: sip; +20: pbx; +30: NG; +60: the PBX's
+    own RTP; media ports from +100 on, 200 of them."""
     media_ports = media_ports or "%d-%d" % (port + 100, port + 299)
     base = {
         "node": {"role": "all"},
         "domains": ["sip.local"],
         "sip": {"listen": ["udp:127.0.0.1:%d" % port,
-                           "tcp:127.0.0.1:%d" % port]},
+                           "tcp:127.0.0.1:%d" % port],
+                "dispatcher": {"nodes": ["127.0.0.1:%d" % (port + 20)]},
+                "media": ["127.0.0.1:%d" % (port + 30)]},
         "pbx": {"listen": ["udp:127.0.0.1:%d" % (port + 20),
-                           "tcp:127.0.0.1:%d" % (port + 20)]},
+                           "tcp:127.0.0.1:%d" % (port + 20)],
+                "proxy": ["127.0.0.1:%d" % port],
+                "ports": "%d-%d" % (port + 60, port + 99)},
         "media": {"ng": "udp:127.0.0.1:%d" % (port + 30),
                   "ports": media_ports},
     }
@@ -103,10 +107,13 @@ class Stack:
         return p.returncode, p.stdout
 
     def add_user(self, user, password):
-        code, out = self.run("user", "add", user, "--password-stdin",
-                             stdin=password + "\n")
-        if code:
-            raise RuntimeError("user add %s: %s" % (user, out.strip()))
+        """A new user, or another password for one that is there."""
+        for verb in ("add", "passwd"):
+            code, out = self.run("user", verb, user, "--password-stdin",
+                                 stdin=password + "\n")
+            if not code:
+                return
+        raise RuntimeError("user %s: %s" % (user, out.strip()))
 
     # ---- the process
 
