@@ -213,16 +213,16 @@ def build_dir(flavour):
                         else "build-" + flavour)
 
 
-def unit(flavour, wrapper=()):
-    """Every unit test that the build knows, as many at once as CPUs."""
+def meson_tests(flavour, suite, wrapper=()):
+    """Every test of a suite that the build knows, as many at once as CPUs"""
     def run(g):
         where = build_dir(flavour)
         out = subprocess.run(["meson", "introspect", "--tests", where],
                              cwd=TOP, capture_output=True, text=True)
-        tests = [t for t in json.loads(out.stdout) if "unit" in
-                 " ".join(t["suite"])]
+        tests = [t for t in json.loads(out.stdout or "[]")
+                 if suite in [s.split(":")[-1] for s in t["suite"]]]
         if not tests:
-            raise Failure("meson knows no unit tests")
+            raise Failure("meson knows no tests of suite " + suite)
         todo = sorted(tests, key=lambda t: t["name"])
         lock = threading.Lock()
 
@@ -306,12 +306,12 @@ def groups(t):
     rows = [
         ("setup", "quick", 600, [], setup(t)),
         ("build-asan", "quick", 900, [], build("asan")),
-        ("unit", "quick", 400, ["build-asan"], unit("asan")),
+        ("unit", "quick", 400, ["build-asan"], meson_tests("asan", "unit")),
         ("build-release", "ci", 900, [], build("release")),
         ("checks", "ci", 300, ["build-release"],
          scripts("tests/checks/*", "release")),
         ("conf", "ci", 120, ["build-asan"],
-         scripts("tests/conf/run", "asan")),
+         meson_tests("asan", "conf")),
         ("fuzz-replay", "ci", 300, ["build-asan"], fuzz_replay),
         ("quickstart", "ci", 600, ["build-release"],
          scripts("tests/quickstart/run", "release")),
@@ -321,9 +321,9 @@ def groups(t):
          scripts("tests/failover/run", "release")),
         ("build-aarch64", "ci", 900, [], build("aarch64")),
         ("unit-aarch64", "ci", 600, ["build-aarch64"],
-         unit("aarch64", qemu)),
+         meson_tests("aarch64", "unit", qemu)),
         ("build-tsan", "full", 1200, [], build("tsan")),
-        ("unit-tsan", "full", 900, ["build-tsan"], unit("tsan")),
+        ("unit-tsan", "full", 900, ["build-tsan"], meson_tests("tsan", "unit")),
         ("functional-tsan", "full", 1200, ["build-tsan"],
          scripts("tests/functional/calls/run", "tsan")),
         ("build-fuzz", "full", 1200, [], build("fuzz")),
