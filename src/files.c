@@ -51,8 +51,16 @@ const char *state_dir(const struct options *opt)
 }
 
 
-/** Make it, 0750, unless it is there; says what is wrong */
-int state_dir_create(const char *dir)
+/**
+ * Make the state directory, 0750, unless it is there
+ *
+ * @param dir    Directory
+ * @param why    On error: what is wrong and what to do
+ * @param whysz  Size of why
+ *
+ * @return 0 if success, otherwise errorcode
+ */
+int state_dir_create(const char *dir, char *why, size_t whysz)
 {
 	struct stat st;
 	int err = 0;
@@ -67,10 +75,10 @@ int state_dir_create(const char *dir)
 		err = errno;
 
 	if (err)
-		(void)re_fprintf(stderr, "voipstack: state directory %s: %m;"
-				 " make it writable for user %u or name"
-				 " another with --state\n", dir, err,
-				 (unsigned)geteuid());
+		(void)re_snprintf(why, whysz, "state directory %s: %m; make"
+				  " it writable for user %u or name another"
+				  " with --state", dir, err,
+				  (unsigned)geteuid());
 
 	return err;
 }

@@ -46,8 +46,9 @@ static int users_verb(const struct options *opt)
 {
 	const char *domainv[64] = {NULL};
 	struct cfg *cfg = NULL;
+	char why[256];
 	size_t i;
-	int code;
+	int code, err;
 
 	if (config_load(&cfg, opt, &code))
 		return code;
@@ -55,8 +56,15 @@ static int users_verb(const struct options *opt)
 	for (i = 0; i < ARRAY_SIZE(domainv) - 1; i++)
 		domainv[i] = cfg_domain(cfg, i);
 
-	code = state_dir_create(state_dir(opt)) ? EXIT_NOPERM :
-		user_verb(state_dir(opt), domainv, opt->argc, opt->argv);
+	err = state_dir_create(state_dir(opt), why, sizeof(why));
+	if (err) {
+		(void)re_fprintf(stderr, "voipstack: %s\n", why);
+		code = exit_code(err);
+	}
+	else {
+		code = user_verb(state_dir(opt), domainv, opt->argc,
+				 opt->argv);
+	}
 	mem_deref(cfg);
 
 	return code;

@@ -32,6 +32,7 @@ enum {
 	BACKOFF_MAX = 3000,	/* ms: new calls work 5 s after a kill */
 	STEADY_MS   = 1000,	/* ready for so long: back-off begins anew */
 	SILENT_MS   = 30000,	/* no WATCHDOG=1: the loop hangs */
+	START_MS    = 300000,	/* until READY=1; a database may be large */
 	KILL_MS     = 15000,	/* after the drain time */
 	NOTIFY_FD   = 3,
 };
@@ -145,7 +146,8 @@ static void hang_timeout(void *arg)
 	const struct child *c = arg;
 
 	log_error(NULL, "a role hangs: killed", "name=%s pid=%d silent_ms=%d",
-		  c->role->name, (int)c->pid, SILENT_MS);
+		  c->role->name, (int)c->pid, c->ready ? SILENT_MS :
+		  START_MS);
 	if (c->pid)
 		(void)kill(c->pid, SIGKILL);
 }
@@ -188,7 +190,7 @@ static void child_exec(const struct child *c, int fd, pid_t parent)
 	const char *config = config_file(opt);
 	char restarts[16], role[16];
 	const char *argv[12] = {"voipstack"};
-	sigset_t none;
+	sigset_t set;
 	int n = 1;
 
 	/* the race: our parent may have died before prctl() */
@@ -198,8 +200,13 @@ static void child_exec(const struct child *c, int fd, pid_t parent)
 
 	/* ^C at a terminal is for the supervisor, who passes it on */
 	(void)setpgid(0, 0);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+
+	/* those for its signalfd stay blocked, and so wait for it */
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigprocmask(SIG_SETMASK, &set, NULL);
 
 	if (fd == NOTIFY_FD)
 		(void)fcntl(fd, F_SETFD, 0);
@@ -254,7 +261,7 @@ static int child_fork(struct child *c)
 	c->pid = pid;
 	c->fd = fdv[0];
 	c->ready = false;
-	tmr_start(&c->tmr, SILENT_MS, hang_timeout, c);
+	tmr_start(&c->tmr, START_MS, hang_timeout, c);
 
 	return fd_listen(c->fd, FD_READ, told_handler, c);
 }
@@ -468,6 +475,7 @@ static void loop(struct supervisor *s)
 int supervisor_run(const struct options *opt, struct cfg *cfg)
 {
 	struct supervisor s;
+	char why[256];
 	int err;
 
 	memset(&s, 0, sizeof(s));
@@ -484,13 +492,18 @@ int supervisor_run(const struct options *opt, struct cfg *cfg)
 		 (enum log_format)cfg_log(cfg)->format, "supervisor");
 	notify_init();
 
-	err = state_dir_create(s.state);
-	if (!err)
+	err = state_dir_create(s.state, why, sizeof(why));
+	if (!err) {
 		err = signals_listen(&s);
-	if (!err)
-		loop(&s);
-	else
+		(void)re_snprintf(why, sizeof(why), "signals: %m", err);
+	}
+	if (err) {
+		log_error(NULL, "cannot start", "why=\"%s\"", why);
 		s.code = exit_code(err);
+	}
+	else {
+		loop(&s);
+	}
 
 	log_info(NULL, "stopped", "code=%d", s.code);
 	if (s.sigfd >= 0) {

@@ -129,6 +129,25 @@ int ctl_ask(struct odict **odp, const char *state_dir, const char *role,
 }
 
 
+/* Its socket is there, but it is not: it was killed */
+static int add_down(struct odict *all, const char *role)
+{
+	struct odict *od = NULL;
+	int err;
+
+	err = odict_alloc(&od, 4);
+	if (err)
+		return err;
+
+	err = odict_entry_add(od, "state", ODICT_STRING, "down");
+	if (!err)
+		err = odict_entry_add(all, role, ODICT_OBJECT, od);
+	mem_deref(od);
+
+	return err;
+}
+
+
 /* What each role says, by role; *known: how many know the command */
 static int ask_all(struct odict *all, unsigned *running, unsigned *known,
 		   const char *state_dir, const char *const *rolev,
@@ -142,7 +161,8 @@ static int ask_all(struct odict *all, unsigned *running, unsigned *known,
 
 		err = ctl_ask(&od, state_dir, *rolev, cmd, argc, argv);
 		if (err == ENOENT || err == ECONNREFUSED) {
-			err = 0;
+			err = err == ENOENT || strcmp(cmd, "status") ? 0 :
+				add_down(all, *rolev);
 			continue;
 		}
 		if (err) {

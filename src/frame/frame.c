@@ -304,13 +304,9 @@ int frame_run(const struct role *role, const struct options *opt,
 		 (enum log_format)cfg_log(cfg)->format, role->name);
 	notify_init();
 
-	err = state_dir_create(f.env.state_dir);
+	err = state_dir_create(f.env.state_dir, why, sizeof(why));
 	if (!err)
 		err = start(&f, why, sizeof(why));
-	else
-		(void)re_snprintf(why, sizeof(why), "state directory %s: %m",
-				  f.env.state_dir, err);
-
 	if (err) {
 		log_error(NULL, "cannot start", "why=\"%s\"", why);
 		(void)notify_printf("STATUS=cannot start: %s\nERRNO=%d", why,
