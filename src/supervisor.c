@@ -183,15 +183,10 @@ static void told_handler(int flags, void *arg)
 }
 
 
-/* In the child, between fork and exec */
-static void child_exec(const struct child *c, int fd, pid_t parent)
+/* In the child: what it inherits */
+static void child_prepare(int fd, pid_t parent)
 {
-	const struct options *opt = c->sup->opt;
-	const char *config = config_file(opt);
-	char restarts[16], role[16];
-	const char *argv[12] = {"voipstack"};
 	sigset_t set;
-	int n = 1;
 
 	/* the race: our parent may have died before prctl() */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -215,11 +210,19 @@ static void child_exec(const struct child *c, int fd, pid_t parent)
 
 	/* libre's epoll descriptor has no close-on-exec flag */
 	(void)close_range(NOTIFY_FD + 1, ~0U, 0);
+}
+
+
+/* In the child, between fork and exec */
+static void child_exec(const struct child *c)
+{
+	const struct options *opt = c->sup->opt;
+	const char *config = config_file(opt);
+	char restarts[16], role[16];
+	const char *argv[12] = {"voipstack", role, "--state", c->sup->state};
+	int n = 4;
 
 	(void)re_snprintf(role, sizeof(role), "--role=%s", c->role->name);
-	argv[n++] = role;
-	argv[n++] = "--state";
-	argv[n++] = c->sup->state;
 	if (config) {
 		argv[n++] = "--config";
 		argv[n++] = config;
@@ -228,7 +231,6 @@ static void child_exec(const struct child *c, int fd, pid_t parent)
 		argv[n++] = "--node";
 		argv[n++] = opt->node;
 	}
-	argv[n] = NULL;
 
 	(void)re_snprintf(restarts, sizeof(restarts), "%u", c->restarts);
 	(void)setenv("VOIPSTACK_NOTIFY_FD", "3", 1);
@@ -249,8 +251,10 @@ static int child_fork(struct child *c)
 		return errno;
 
 	pid = fork();
-	if (!pid)
-		child_exec(c, fdv[1], parent);
+	if (!pid) {
+		child_prepare(fdv[1], parent);
+		child_exec(c);
+	}
 
 	(void)close(fdv[1]);
 	if (pid < 0) {
