@@ -59,8 +59,7 @@ int cdr_writer_alloc(struct cdr_writer **wp, struct store *st,
 		     const char *dir, const char *node);
 
 /** Set once, before the first row */
-void cdr_writer_state_handler(struct cdr_writer *w, cdr_state_h *h,
-			      void *arg);
+int cdr_writer_state_handler(struct cdr_writer *w, cdr_state_h *h, void *arg);
 
 /** Have rows of BUS_CALL_START, _ANSWER and _END written too, for publishers
     that do not wait.  The subscription ends with the writer; the bus must

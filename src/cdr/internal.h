@@ -70,11 +70,10 @@ struct cdr_writer {
 	uint64_t alive_us;		/**< when the last process was alive */
 	struct list subl;
 
-	cdr_state_h *stateh;		/**< set before the first row        */
+	/* on the writer's thread */
+	cdr_state_h *stateh;
 	void *statearg;
 	struct worker *statewk;
-
-	/* on the writer's thread */
 	bool backlog;
 	struct list storel;		/**< jobs with the store, in order   */
 	struct list syncl;		/**< jobs waiting for the sync       */

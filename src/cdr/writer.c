@@ -25,6 +25,14 @@ enum {
 	ALIVE_INTERVAL = 2000,	/* [ms] between two stamps             */
 };
 
+/** A state handler on its way to the writer's thread */
+struct state {
+	struct cdr_writer *w;
+	cdr_state_h *h;
+	void *arg;
+	struct worker *wk;
+};
+
 struct sub {
 	struct le le;
 	struct bus_sub *startp, *answerp, *endp;
@@ -302,14 +310,41 @@ int cdr_writer_alloc(struct cdr_writer **wp, struct store *st,
 }
 
 
-void cdr_writer_state_handler(struct cdr_writer *w, cdr_state_h *h, void *arg)
+/* On the writer's thread, which alone reads these */
+static void state_handler(void *arg)
 {
-	if (!w)
-		return;
+	struct state *state = arg;
+	struct cdr_writer *w = state->w;
 
-	w->statewk  = worker_self();
-	w->statearg = arg;
-	w->stateh   = w->statewk ? h : NULL;
+	w->stateh   = state->h;
+	w->statearg = state->arg;
+	w->statewk  = state->wk;
+	mem_deref(state);
+}
+
+
+int cdr_writer_state_handler(struct cdr_writer *w, cdr_state_h *h, void *arg)
+{
+	struct state *state;
+	int err;
+
+	if (!w || !h || !worker_self())
+		return EINVAL;
+
+	state = mem_zalloc(sizeof(*state), NULL);
+	if (!state)
+		return ENOMEM;
+
+	state->w   = w;
+	state->h   = h;
+	state->arg = arg;
+	state->wk  = worker_self();
+
+	err = worker_post(w->wk, state_handler, state);
+	if (err)
+		mem_deref(state);
+
+	return err;
 }
 
 

@@ -256,7 +256,8 @@ static int full_disk(rlim_t limit, int expect)
 	TEST_ERR(err);
 
 	(void)signal(SIGXFSZ, SIG_IGN);
-	cdr_writer_state_handler(f.w, state_handler, &f);
+	err = cdr_writer_state_handler(f.w, state_handler, &f);
+	TEST_ERR(err);
 	TEST_EQUALS(0, setrlimit(RLIMIT_FSIZE, &small));
 
 	for (i=0; i<3; i++) {
@@ -279,11 +280,17 @@ static int full_disk(rlim_t limit, int expect)
 		fix_close(&f);
 		err = fix_open(&f);
 		TEST_ERR(err);
-		cdr_writer_state_handler(f.w, state_handler, &f);
+		err = cdr_recover(f.w, NULL, recover_handler, &f);
+		TEST_ERR(err);
+		err = fix_wait(&f, 1);
+		TEST_ERR(err);
+		TEST_EQUALS(0, f.closed);
 	}
-	err = fix_drained(&f);
-	TEST_ERR(err);
-	TEST_EQUALS(0, f.state);
+	else {
+		err = fix_drained(&f);
+		TEST_ERR(err);
+		TEST_EQUALS(0, f.state);
+	}
 	err = fix_rows(&f);
 	TEST_ERR(err);
 	TEST_STRCMP("x 0 100 NO ANSWER 480  timeout pbx-1\n"
