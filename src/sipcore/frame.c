@@ -73,34 +73,59 @@ size_t sipcore_count_lines(const uint8_t *p, size_t n)
 }
 
 
-/* The value of Content-Length in a header section.  One that is folded or
-   wrong counts as 0: the decoder will tell */
-static size_t clen_find(const char *p, size_t n)
+/**
+ * Find a header's value in bytes that are not decoded
+ *
+ * @return true if found
+ */
+bool sipcore_scan(const uint8_t *p, size_t n, enum sipcore_hdrid id,
+		  struct pl *val)
 {
-	const char *end = p + n, *nl;
+	const char *c = (const char *)p, *end = c + n, *nl;
 
-	for (; (nl = memchr(p, '\n', (size_t)(end - p))); p = nl + 1) {
-		const char *colon = memchr(p, ':', (size_t)(nl - p));
-		struct pl name, val;
-		uint32_t v;
+	for (; (nl = memchr(c, '\n', (size_t)(end - c))); c = nl + 1) {
+		const char *colon = memchr(c, ':', (size_t)(nl - c));
+		struct pl name;
 
+		if (nl - c < 2)
+			break;
 		if (!colon)
 			continue;
 
-		name.p = p;
-		name.l = (size_t)(colon - p);
+		name.p = c;
+		name.l = (size_t)(colon - c);
 		sipcore_trim(&name);
-		if (sipcore_name_hdrid(&name) != SIPCORE_HDR_CONTENT_LENGTH)
+		if (sipcore_name_hdrid(&name) != id)
 			continue;
 
-		val.p = colon + 1;
-		val.l = (size_t)(nl - val.p);
-		sipcore_trim(&val);
+		while (nl + 1 < end && (nl[1] == ' ' || nl[1] == '\t')) {
+			c = memchr(nl + 1, '\n', (size_t)(end - nl - 1));
+			if (!c)
+				break;
+			nl = c;
+		}
 
-		return sipcore_u32(&val, &v) ? 0 : v;
+		val->p = colon + 1;
+		val->l = (size_t)(nl - val->p);
+		sipcore_trim(val);
+
+		return true;
 	}
 
-	return 0;
+	return false;
+}
+
+
+/* One that is folded or wrong counts as 0: the decoder will tell */
+static size_t clen_find(const uint8_t *p, size_t n)
+{
+	struct pl val;
+	uint32_t v;
+
+	if (!sipcore_scan(p, n, SIPCORE_HDR_CONTENT_LENGTH, &val))
+		return 0;
+
+	return sipcore_u32(&val, &v) ? 0 : v;
 }
 
 
@@ -127,7 +152,7 @@ int sipcore_frame(struct sipcore_frame *fr, const uint8_t *p, size_t n)
 
 		fr->hlen = (size_t)(end - p) + 4;
 
-		fr->total = fr->hlen + clen_find((const char *)p, fr->hlen);
+		fr->total = fr->hlen + clen_find(p, fr->hlen);
 	}
 
 	return n < fr->total ? ENODATA : 0;
@@ -204,7 +229,7 @@ int sipcore_msg_decode(struct sipcore_msg **msgp, const uint8_t *p, size_t n,
 		return EINVAL;
 
 	if (!used)
-		return sipcore_msg_read(msgp, p, n, false, NULL, NULL);
+		return sipcore_msg_read(msgp, p, n, 0, NULL, NULL);
 
 	skip = sipcore_leading_crlf(p, n);
 	err = sipcore_frame(&fr, p + skip, n - skip);
@@ -213,7 +238,8 @@ int sipcore_msg_decode(struct sipcore_msg **msgp, const uint8_t *p, size_t n,
 
 	*used = skip + fr.total;
 
-	return sipcore_msg_read(msgp, p + skip, fr.total, true, NULL, NULL);
+	return sipcore_msg_read(msgp, p + skip, fr.total,
+				SIPCORE_STREAM, NULL, NULL);
 }
 
 

@@ -569,7 +569,7 @@ static int msg_alloc(struct reader *rd, const uint8_t *p, size_t n,
  *
  * @param msgp    Pointer to allocated message
  * @param p,n     Bytes of one message
- * @param stream  true: n is exact, Content-Length required
+ * @param flags   SIPCORE_STREAM, SIPCORE_LARGE
  * @param lim     Limits, NULL: default
  * @param src     Where a request came from, for the top Via; or NULL
  *
@@ -577,10 +577,10 @@ static int msg_alloc(struct reader *rd, const uint8_t *p, size_t n,
  *         message when not even the headers fit, else with one (513)
  */
 int sipcore_msg_read(struct sipcore_msg **msgp, const uint8_t *p, size_t n,
-		     bool stream, const struct sipcore_lim *lim,
+		     unsigned flags, const struct sipcore_lim *lim,
 		     const struct sa *src)
 {
-	struct reader rd = {.src = src, .stream = stream};
+	struct reader rd = {.src = src, .stream = flags & SIPCORE_STREAM};
 	const size_t skip = sipcore_leading_crlf(p, n);
 	bool large;
 	int err;
@@ -594,7 +594,7 @@ int sipcore_msg_read(struct sipcore_msg **msgp, const uint8_t *p, size_t n,
 	if (rd.hlen > lim->size)
 		return EMSGSIZE;
 
-	large = n > lim->size;
+	large = n > lim->size || (flags & SIPCORE_LARGE);
 	if (large)
 		n = rd.hlen;
 

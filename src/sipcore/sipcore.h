@@ -287,8 +287,8 @@ typedef void (sipcore_end_h)(int err, void *arg);
 void sipcore_strans_handlers(struct sipcore_strans *st,
 			     sipcore_cancel_h *cancelh, sipcore_end_h *endh,
 			     void *arg);
-/** The request.  NULL after a final response by sipcore_respond(): take a
-    reference if it is needed longer */
+/** The request.  NULL after a final response, but for a 2xx to INVITE made by
+    sipcore_reply(): take a reference if it is needed longer */
 struct sipcore_msg *sipcore_strans_req(const struct sipcore_strans *st);
 /** The To tag that our own responses carry */
 const char *sipcore_strans_tag(const struct sipcore_strans *st);
