@@ -335,10 +335,12 @@ static void conn_process(struct sipcore_conn *c, const uint8_t *p, size_t n,
 /* RFC 3261 18.3: after these nobody knows where the next message begins */
 static bool is_lost(const uint8_t *p, size_t hlen)
 {
+	const uint8_t *nl = memchr(p, '\n', hlen);
 	struct pl val;
 	uint32_t v;
 
-	return !sipcore_scan(p, hlen, SIPCORE_HDR_CONTENT_LENGTH, &val) ||
+	return !nl || !memmem(p, (size_t)(nl - p), "SIP/", 4) ||
+		!sipcore_scan(p, hlen, SIPCORE_HDR_CONTENT_LENGTH, &val) ||
 		sipcore_u32(&val, &v) ||
 		sipcore_has_stray((const char *)p, hlen);
 }
@@ -540,7 +542,7 @@ static int conn_alloc(struct sipcore_conn **cp, struct sipcore *core, int fd,
 		      const struct sipcore_listener *l, const struct sa *peer,
 		      bool connecting)
 {
-	const int on = 1;
+	const int on = 1, sndbuf = (int)core->net->lim.conn_queue;
 	struct sipcore_conn *c;
 	uint32_t slot, gen;
 	int err;
@@ -567,6 +569,8 @@ static int conn_alloc(struct sipcore_conn **cp, struct sipcore *core, int fd,
 	++core->stats.conns;
 
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	/* what the kernel queues is bounded as well */
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
 	c->fd = fd;
 	err = conn_listen(c);
 	if (err) {
