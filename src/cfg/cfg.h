@@ -73,7 +73,9 @@ struct cfg_opt {
 	const char *name;
 	enum cfg_type type;
 	size_t offset;		/**< in the section's struct            */
-	int64_t min, max;	/**< range (type's own when both 0)     */
+	int64_t min, max;	/**< range (type's own when both 0); of lists
+				     the number of elements, of CFG_STRINGS
+				     the length of each                 */
 	const char *def;	/**< default as YAML text; NULL: zero   */
 	const char *unit;	/**< for people: "s", "bytes"           */
 	const char *const *names; /**< ENUM: NULL-terminated            */

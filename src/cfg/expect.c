@@ -77,6 +77,8 @@ static int print_int(struct re_printf *pf, const struct cfg_opt *opt)
 {
 	if (!opt->min && !opt->max)
 		return re_hprintf(pf, "a whole number");
+	if (!opt->max && opt->min > 0)
+		return re_hprintf(pf, "a whole number from %lld", opt->min);
 
 	return re_hprintf(pf, "a whole number from %lld to %lld",
 			  opt->min, opt->max);

@@ -97,6 +97,12 @@ static void wrong(struct walk *w, const struct cfg_opt *opt,
 }
 
 
+static bool is_empty(const struct cfg_val *v)
+{
+	return v->kind == CFG_SCALAR && v->null;
+}
+
+
 static bool in_range(const struct cfg_opt *opt, int64_t n)
 {
 	if (!opt->min && !opt->max)
@@ -262,6 +268,16 @@ static int list_init_n(struct walk *w, const struct cfg_opt *opt, size_t n,
 }
 
 
+/* Of lists min and max count the elements; CFG_STRINGS: bytes of each */
+static void check_count(struct walk *w, const struct cfg_opt *opt,
+			const struct cfg_val *v, size_t n)
+{
+	if (opt->type != CFG_STRINGS && !in_range(opt, (int64_t)n))
+		cfg_error(w->rep, &v->pos, "%s: %zu entries, expected %lld to"
+			  " %lld", w->path, n, opt->min, opt->max);
+}
+
+
 /* A list of scalars; a single one needs no brackets */
 static int walk_list(struct walk *w, const struct cfg_opt *opt,
 		     const struct cfg_val *v, struct cfg_list *list)
@@ -272,9 +288,12 @@ static int walk_list(struct walk *w, const struct cfg_opt *opt,
 	size_t i;
 	int err;
 
-	if (v->kind == CFG_SCALAR && v->null)
+	if (is_empty(v)) {
+		check_count(w, opt, v, 0);
 		return list_init_n(w, opt, 0, list);
+	}
 
+	check_count(w, opt, v, n);
 	err = list_init_n(w, opt, n, list);
 	for (i = 0; i < n && !err; i++) {
 		const struct cfg_val *c = seq ? le->data : v;
@@ -287,12 +306,6 @@ static int walk_list(struct walk *w, const struct cfg_opt *opt,
 	list->n = n;
 
 	return err;
-}
-
-
-static bool is_empty(const struct cfg_val *v)
-{
-	return v->kind == CFG_SCALAR && v->null;
 }
 
 
@@ -311,6 +324,7 @@ static int walk_elements(struct walk *w, const struct cfg_opt *opt,
 		return 0;
 	}
 
+	check_count(w, opt, v, v->n);
 	err = list_init_n(w, opt, v->n, list);
 	for (i = 0, le = v->vall.head; le && !err; i++, le = le->next) {
 		const struct cfg_val *c = le->data;

@@ -59,7 +59,7 @@ static const struct cfg_opt optv[] = {
 	{"listen", CFG_LISTENERS, offsetof(struct sec, listen),
 	 .def = "[udp:0.0.0.0:5060, \"tcp:[::]:5060\"]"},
 	{"addrs", CFG_ADDRS, offsetof(struct sec, addrs)},
-	{"cidrs", CFG_CIDRS, offsetof(struct sec, cidrs)},
+	{"cidrs", CFG_CIDRS, offsetof(struct sec, cidrs), .max = 2},
 	{"ports", CFG_PORTS, offsetof(struct sec, ports),
 	 .def = "10000-20000"},
 	{"strs", CFG_STRINGS, offsetof(struct sec, strs), .def = "x"},
@@ -263,6 +263,8 @@ static int test_messages(void)
 	TEST_ERR(complain("test: {num: [1]}\n",
 		"f:1:13: test.num: a list, expected a whole number from -5"
 		" to 100\n"));
+	TEST_ERR(complain("test: {cidrs: [10.0.0.1, 10.0.0.2, 10.0.0.3]}\n",
+		"f:1:15: test.cidrs: 3 entries, expected 0 to 2\n"));
 	TEST_ERR(complain("test: [1]\n",
 		"f:1:7: test: a list, expected options, one a line,"
 		" indented\n"));
