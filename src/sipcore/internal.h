@@ -111,6 +111,7 @@ struct sipcore_net {
 	struct sipcore_limits lim;
 	struct sipcore_lim msglim;
 	uint8_t key[16];	/* of all hashes and MACs */
+	uint8_t owner_key[16];	/* of sipcore_owner() */
 	unsigned workers;
 	struct sipcore_seat {
 		struct worker *w;	/* under lock */

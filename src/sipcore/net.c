@@ -168,6 +168,10 @@ static int net_fill(struct sipcore_net *net, const struct sipcore_net_prm *prm)
 	net->msglim.size = net->lim.msg_size;
 	net->msglim.hdrs = net->lim.hdrs;
 	rand_bytes(net->key, sizeof(net->key));
+	rand_bytes(net->owner_key, sizeof(net->owner_key));
+	if (prm->owner_key)
+		memcpy(net->owner_key, prm->owner_key,
+		       sizeof(net->owner_key));
 
 	net->seatv = mem_zalloc(net->workers * sizeof(*net->seatv), NULL);
 	net->ifv   = mem_zalloc(IF_MAX * sizeof(*net->ifv), NULL);
@@ -220,8 +224,8 @@ unsigned sipcore_owner(const struct sipcore_net *net, const struct pl *callid)
 	if (!net || !callid || net->workers < 2)
 		return 0;
 
-	return (unsigned)(sipcore_siphash(net->key, callid->p, callid->l) %
-			  net->workers);
+	return (unsigned)(sipcore_siphash(net->owner_key, callid->p,
+					  callid->l) % net->workers);
 }
 
 

@@ -217,6 +217,9 @@ struct sipcore_net_prm {
 	size_t lc;
 	unsigned workers;
 	const char *software;		/**< Server/User-Agent value       */
+	/** 16 random bytes that sipcore_owner() goes by, for who must find a
+	    Call-ID's owner again in the next process; NULL: new ones   */
+	const uint8_t *owner_key;
 	struct sipcore_limits limits;
 };
 
