@@ -65,8 +65,7 @@ static void report(struct cdr_writer *w, int err)
 
 static void waiting_update(struct cdr_writer *w)
 {
-	atomic_store(&w->waiting, cdr_spool_count(w->spool) +
-		     list_count(&w->meml));
+	cdr_waiting(w, cdr_spool_count(w->spool) + list_count(&w->meml));
 }
 
 
@@ -94,7 +93,7 @@ static void memory_put(struct cdr_writer *w, struct cdr_job *job, int err)
 		list_append(&w->meml, &keep->le, keep);
 	}
 	else
-		atomic_fetch_add(&w->dropped, 1);
+		cdr_count(w, CDR_DROPPED);
 
 	cdr_job_reply(job, err);
 }
@@ -118,7 +117,7 @@ void cdr_backlog_put(struct cdr_writer *w, struct cdr_job *job)
 	if (err)
 		memory_put(w, job, err);
 	else {
-		atomic_fetch_add(&w->spooled, 1);
+		cdr_count(w, CDR_SPOOLED);
 		list_append(&w->syncl, &job->le, job);
 		if (!tmr_isrunning(&w->sync_tmr))
 			tmr_start(&w->sync_tmr, SYNC_DELAY, sync_handler, w);
@@ -197,7 +196,7 @@ static void drained_handler(int err, void *arg)
 	if (err)
 		w->drain.err = err;
 	else
-		atomic_fetch_add(&w->written, 1);
+		cdr_count(w, CDR_WRITTEN);
 
 	mem_deref(job);
 	if (list_isempty(&w->drain.jobl))
@@ -228,7 +227,7 @@ static int drain_row(struct cdr_writer *w, struct store_cdr *row)
 	if (err != EMSGSIZE && err != EINVAL)
 		return err;
 
-	atomic_fetch_add(&w->dropped, 1);
+	cdr_count(w, CDR_DROPPED);
 
 	return 0;
 }
@@ -247,7 +246,7 @@ static int drain_spool(struct cdr_writer *w, unsigned *n)
 			return 0;
 
 		if (err == EBADMSG) {
-			atomic_fetch_add(&w->dropped, 1);
+			cdr_count(w, CDR_DROPPED);
 			continue;
 		}
 

@@ -15,6 +15,14 @@ enum {
 	CDR_BACKLOG_MAX = 10000,	/**< rows that wait in memory        */
 };
 
+enum cdr_counter {
+	CDR_WRITTEN = 0,
+	CDR_SPOOLED,
+	CDR_DROPPED,
+	CDR_WAITING,			/**< a gauge */
+	CDR_METRIC_MAX
+};
+
 /* spool.c */
 struct cdr_spool;
 
@@ -82,12 +90,14 @@ struct cdr_writer {
 	struct tmr sync_tmr;
 	struct tmr alive_tmr;
 
-	atomic_ullong written, spooled, dropped, failures;
+	atomic_ullong countv[CDR_WAITING], failures;
 	atomic_uint waiting;
 	atomic_int last_err;
 };
 
 /* writer.c */
+void cdr_waiting(struct cdr_writer *w, unsigned n);
+void cdr_count(struct cdr_writer *w, enum cdr_counter which);
 int  cdr_writer_put(struct cdr_writer *w, const struct store_cdr *row,
 		    struct list *waiters, cdr_done_h *h, void *arg);
 int  cdr_job_alloc(struct cdr_job **jobp, struct cdr_writer *w);

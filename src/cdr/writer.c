@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 #include <re.h>
+#include "metric/metric.h"
 #include "worker/worker.h"
 #include "bus/bus.h"
 #include "bus/bus_event.h"
@@ -23,6 +24,15 @@
 enum {
 	STORE_DEADLINE = 2000,	/* [ms] then the row goes to the spool */
 	ALIVE_INTERVAL = 2000,	/* [ms] between two stamps             */
+};
+
+static struct metric metricv[CDR_METRIC_MAX] = {
+	METRIC_INIT(COUNTER, "cdr_written_total", "CDR rows in the store"),
+	METRIC_INIT(COUNTER, "cdr_spooled_total",
+		    "CDR rows that the store did not take at first"),
+	METRIC_INIT(COUNTER, "cdr_dropped_total", "CDR rows lost"),
+	METRIC_INIT(GAUGE, "cdr_waiting",
+		    "CDR rows that wait for the store"),
 };
 
 /** A state handler on its way to the writer's thread */
@@ -37,6 +47,22 @@ struct sub {
 	struct le le;
 	struct bus_sub *startp, *answerp, *endp;
 };
+
+
+/** Count a row, in the writer and among the process's metrics */
+void cdr_count(struct cdr_writer *w, enum cdr_counter which)
+{
+	atomic_fetch_add(&w->countv[which], 1);
+	metric_inc(&metricv[which]);
+}
+
+
+/** So many rows wait for the store */
+void cdr_waiting(struct cdr_writer *w, unsigned n)
+{
+	atomic_store(&w->waiting, n);
+	metric_set(&metricv[CDR_WAITING], n);
+}
 
 
 static void job_destructor(void *data)
@@ -147,7 +173,7 @@ static void store_handler(int err, void *arg)
 		cdr_backlog_begin(w, err);
 	}
 	else
-		atomic_fetch_add(&w->written, 1);
+		cdr_count(w, CDR_WRITTEN);
 
 	if (err || job->respool)
 		cdr_backlog_put(w, job);
@@ -237,7 +263,7 @@ static int thread_start(void *arg)
 	alive_handler(w);
 	if (cdr_spool_count(w->spool)) {
 		w->backlog = true;
-		atomic_store(&w->waiting, cdr_spool_count(w->spool));
+		cdr_waiting(w, cdr_spool_count(w->spool));
 		tmr_start(&w->drain.tmr, 0, cdr_backlog_drain, w);
 	}
 
@@ -281,10 +307,14 @@ int cdr_writer_alloc(struct cdr_writer **wp, struct store *st,
 {
 	struct cdr_writer *w;
 	char path[1024];
+	size_t i;
 	int err;
 
 	if (!wp || !st || !dir)
 		return EINVAL;
+
+	for (i=0; i<CDR_METRIC_MAX; i++)
+		metric_register(&metricv[i]);
 
 	if (re_snprintf(path, sizeof(path), "%s/cdr.spool", dir) < 0)
 		return ENAMETOOLONG;
@@ -364,7 +394,7 @@ static void call_handler(enum bus_kind kind, const void *ev, void *arg)
 	(void)kind;
 
 	if (cdr_writer_put(w, &row, NULL, NULL, NULL))
-		atomic_fetch_add(&w->dropped, 1);
+		cdr_count(w, CDR_DROPPED);
 }
 
 
@@ -403,8 +433,10 @@ int cdr_writer_debug(struct re_printf *pf, const struct cdr_writer *w)
 
 	return re_hprintf(pf, "written=%llu spooled=%llu waiting=%u"
 			  " dropped=%llu failures=%llu last_error=%m",
-			  atomic_load(&w->written), atomic_load(&w->spooled),
-			  atomic_load(&w->waiting), atomic_load(&w->dropped),
+			  atomic_load(&w->countv[CDR_WRITTEN]),
+			  atomic_load(&w->countv[CDR_SPOOLED]),
+			  atomic_load(&w->waiting),
+			  atomic_load(&w->countv[CDR_DROPPED]),
 			  atomic_load(&w->failures),
 			  atomic_load(&w->last_err));
 }

@@ -12,10 +12,22 @@
 #include <signal.h>
 #include <string.h>
 #include <re.h>
+#include "metric/metric.h"
 #include "worker/worker.h"
 #include "store/store.h"
 #include "store/internal.h"
 
+
+static struct metric writes = METRIC_INIT(COUNTER,
+	"store_writes_total", "Writes committed");
+static struct metric commits = METRIC_INIT(COUNTER,
+	"store_commits_total", "Commits, of one or more writes");
+static struct metric refused = METRIC_INIT(COUNTER,
+	"store_refused_total", "Requests refused: the queue was full");
+static struct metric expired = METRIC_INIT(COUNTER,
+	"store_expired_total", "Requests dropped before they began");
+static struct metric failed = METRIC_INIT(COUNTER,
+	"store_failed_total", "Writes that ended with an error");
 
 /** Writes of one commit */
 struct batch {
@@ -67,6 +79,7 @@ int store_thread_push(struct store *st, struct store_job *job)
 	}
 	if (n >= st->queue_max) {
 		atomic_fetch_add(&st->stat.refused, 1);
+		metric_inc(&refused);
 		err = EAGAIN;
 		goto out;
 	}
@@ -96,6 +109,7 @@ static bool job_dropped(struct store *st, struct store_job *job)
 		return false;
 
 	atomic_fetch_add(&st->stat.expired, 1);
+	metric_inc(&expired);
 
 	return true;
 }
@@ -198,14 +212,17 @@ static void batch_count(struct store *st, const struct batch *ba)
 
 		if (is_harmless(job->err)) {
 			atomic_fetch_add(&st->stat.writes, 1);
+			metric_inc(&writes);
 			continue;
 		}
 
 		atomic_fetch_add(&st->stat.failed, 1);
+		metric_inc(&failed);
 		atomic_store(&st->stat.last_err, job->err);
 	}
 
 	atomic_fetch_add(&st->stat.commits, 1);
+	metric_inc(&commits);
 }
 
 
@@ -271,6 +288,12 @@ int store_thread_start(struct store *st)
 {
 	sigset_t all, old;
 	int err;
+
+	metric_register(&writes);
+	metric_register(&commits);
+	metric_register(&refused);
+	metric_register(&expired);
+	metric_register(&failed);
 
 	/* signals belong to the process's main thread */
 	(void)sigfillset(&all);
