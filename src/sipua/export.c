@@ -253,3 +253,30 @@ int sipua_export_callid(const struct mbuf *mb, struct pl *callid)
 
 	return bytes_read(&view, callid);
 }
+
+
+int sipua_export_skip(struct mbuf *mb)
+{
+	const size_t strs = 9, tail = 3;	/* see above */
+	struct pl pl;
+	size_t i;
+
+	if (mbuf_get_left(mb) < 1 || mbuf_read_u8(mb) != EXPORT_V)
+		return EBADMSG;
+
+	for (i = 0; i < strs; i++) {
+		if (bytes_read(mb, &pl))
+			return EBADMSG;
+	}
+
+	if (mbuf_get_left(mb) < 10)
+		return EBADMSG;
+	mbuf_advance(mb, 10);
+
+	for (i = 0; i < tail; i++) {
+		if (bytes_read(mb, &pl))
+			return EBADMSG;
+	}
+
+	return 0;
+}

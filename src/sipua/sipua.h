@@ -212,6 +212,8 @@ int sipua_export(struct mbuf *mb, const struct sipua_sess *s);
  */
 int sipua_import(struct sipua_sess **sp, struct sipua *ua, struct mbuf *mb,
 		 const struct sipua_handlers *h, void *arg);
+/** Move mb behind an export without reading it in */
+int sipua_export_skip(struct mbuf *mb);
 /** The Call-ID of an export, without moving mb's position */
 int sipua_export_callid(const struct mbuf *mb, struct pl *callid);
 
