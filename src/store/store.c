@@ -13,6 +13,12 @@
 #include "store/internal.h"
 
 
+enum {
+	LOCK_WAIT = 3000,	/* [ms] for a holder that is ending */
+	LOCK_POLL = 10,		/* [ms] */
+};
+
+
 static const char *db_name(enum store_db db)
 {
 	switch (db) {
@@ -43,16 +49,55 @@ static void store_destructor(void *data)
 }
 
 
-static int lock_holder(int fd, char *pid, size_t sz)
+static void lock_holder(int fd, char *pid, size_t sz)
 {
 	ssize_t n = pread(fd, pid, sz - 1, 0);
 
-	if (n < 0)
-		n = 0;
-	pid[n] = '\0';
+	pid[n > 0 ? n : 0] = '\0';
 	pid[strcspn(pid, "\n")] = '\0';
+}
 
-	return EBUSY;
+
+/* A process that was killed may still wait for its disk before it lets go;
+   its memory, and with it its command line, is gone by then */
+static bool is_ending(const char *pid)
+{
+	char path[64], c;
+	ssize_t n;
+	int fd;
+
+	if (re_snprintf(path, sizeof(path), "/proc/%s/cmdline", pid) < 0)
+		return false;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT;
+
+	n = read(fd, &c, 1);
+	(void)close(fd);
+
+	return n <= 0;
+}
+
+
+/* flock(2), with patience for a holder that is ending */
+static int lock_take(int fd, char *pid, size_t sz)
+{
+	unsigned ms;
+
+	for (ms=0; flock(fd, LOCK_EX | LOCK_NB); ms += LOCK_POLL) {
+
+		if (errno != EWOULDBLOCK)
+			return errno;
+
+		lock_holder(fd, pid, sz);
+		if (ms >= LOCK_WAIT || !is_ending(pid))
+			return EBUSY;
+
+		sys_msleep(LOCK_POLL);
+	}
+
+	return 0;
 }
 
 
@@ -60,7 +105,7 @@ static int lock_holder(int fd, char *pid, size_t sz)
 static int writer_lock(struct store *st, const char *path,
 		       char *why, size_t whysz)
 {
-	char lock[1024], pid[32];
+	char lock[1024], pid[32] = "";
 	int err;
 
 	if (re_snprintf(lock, sizeof(lock), "%s.lock", path) < 0)
@@ -74,20 +119,15 @@ static int writer_lock(struct store *st, const char *path,
 		return err;
 	}
 
-	if (flock(st->lockfd, LOCK_EX | LOCK_NB)) {
-
-		err = errno;
-		if (err != EWOULDBLOCK) {
-			(void)re_snprintf(why, whysz, "%s: cannot lock: %m",
-					  lock, err);
-			return err;
-		}
-
-		err = lock_holder(st->lockfd, pid, sizeof(pid));
+	err = lock_take(st->lockfd, pid, sizeof(pid));
+	if (err == EBUSY)
 		(void)re_snprintf(why, whysz, "%s is in use by process %s:"
 				  " stop that one first", path, pid);
+	else if (err)
+		(void)re_snprintf(why, whysz, "%s: cannot lock: %m",
+				  lock, err);
+	if (err)
 		return err;
-	}
 
 	(void)re_snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
 	if (ftruncate(st->lockfd, 0) ||
