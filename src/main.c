@@ -42,6 +42,30 @@ static int ctl_verb(const struct options *opt)
 }
 
 
+/* help; help config: the example file, made from the tables of options */
+static int help_verb(const struct options *opt)
+{
+	if (opt->argc && !strcmp(opt->argv[0], "config")) {
+		(void)re_printf(
+			"# voipstack.yaml: all that can be said, with its"
+			" defaults. Made by\n"
+			"# \"voipstack help config\"; \"voipstack check\""
+			" says what is wrong with a file.\n"
+			"#\n"
+			"# One file describes the whole deployment; every"
+			" machine runs with the same\n"
+			"# file. An option left out has its default. Either"
+			" \"node\" or \"nodes\".\n"
+			"%H", cfg_example_print, all_sections());
+		return EXIT_OK;
+	}
+
+	options_usage(stdout);
+
+	return EXIT_OK;
+}
+
+
 static int users_verb(const struct options *opt)
 {
 	const char *domainv[64] = {NULL};
@@ -112,9 +136,7 @@ static int run(const struct options *opt)
 	if (!strcmp(opt->verb, "version"))
 		return version_verb();
 
-	options_usage(stdout);
-
-	return EXIT_OK;
+	return help_verb(opt);
 }
 
 

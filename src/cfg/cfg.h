@@ -171,6 +171,10 @@ int cfg_load_text(struct cfg **cfgp, const char *name, const char *text,
 		  const struct cfg_section *const *secv,
 		  struct cfg_report *rep);
 
+/** The tables as an example file; secv as for cfg_load() */
+int cfg_example_print(struct re_printf *pf,
+		      const struct cfg_section *const *secv);
+
 int cfg_report_alloc(struct cfg_report **repp);
 size_t cfg_report_errors(const struct cfg_report *rep);
 int cfg_report_print(struct re_printf *pf, const struct cfg_report *rep);

@@ -96,6 +96,45 @@ static int print_string(struct re_printf *pf, const struct cfg_opt *opt)
 }
 
 
+/** Print the range alone, for a sentence that goes before: "; 1s to 1h" */
+int cfg_range_print(struct re_printf *pf, const struct cfg_opt *opt)
+{
+	int err;
+	size_t i;
+
+	switch (opt->type) {
+
+	case CFG_ENUM:
+		err = re_hprintf(pf, "; ");
+		for (i = 0; opt->names[i]; i++)
+			err |= re_hprintf(pf, "%s%s", i ? " | " : "",
+					  opt->names[i]);
+		return err;
+
+	case CFG_INT:
+		if (!opt->min && !opt->max)
+			return 0;
+		return re_hprintf(pf, "; %lld to %lld", opt->min, opt->max);
+
+	case CFG_DURATION:
+	case CFG_SIZE:
+		if (!opt->max)
+			return 0;
+		err = re_hprintf(pf, "; ");
+		err |= opt->type == CFG_SIZE ?
+			print_size(pf, (uint64_t)opt->min) :
+			print_duration(pf, (uint64_t)opt->min);
+		err |= re_hprintf(pf, " to ");
+		return err | (opt->type == CFG_SIZE ?
+			      print_size(pf, (uint64_t)opt->max) :
+			      print_duration(pf, (uint64_t)opt->max));
+
+	default:
+		return 0;
+	}
+}
+
+
 /** Print what is allowed: "a duration such as 30s, from 1s to 1h" */
 int cfg_expect_print(struct re_printf *pf, const struct cfg_opt *opt)
 {

@@ -78,6 +78,7 @@ bool cfg_cidr_match(const struct cfg_cidr *c, const struct sa *sa);
 
 /* expect.c */
 int cfg_expect_print(struct re_printf *pf, const struct cfg_opt *opt);
+int cfg_range_print(struct re_printf *pf, const struct cfg_opt *opt);
 const char *cfg_proto_name(enum cfg_proto proto);
 
 /* suggest.c */
