@@ -22,7 +22,7 @@ static int print_duration(struct re_printf *pf, uint64_t ms)
 					  unitv[i].name);
 	}
 
-	return re_hprintf(pf, "%llums", ms);
+	return ms ? re_hprintf(pf, "%llums", ms) : re_hprintf(pf, "0");
 }
 
 
