@@ -395,6 +395,9 @@ int wsframe_decode(struct wsframe_dec *dec, const uint8_t *p, size_t len,
 	if (dec->state == REFUSED)
 		return EPROTO;
 
+	if (!len)
+		return 0;
+
 	while (more && !err) {
 
 		size_t n;
