@@ -436,7 +436,9 @@ class Call:
         addr = sdp_addr(rsp.body) if rsp.body else None
         if addr and self.rtp:
             self.rtp.remote = addr[:2]
-        ack = self.request("ACK")
+        late = addr and self.rtp and not self.invite_msg.body
+        ack = self.request("ACK", sdp_make(self.ua.ip, self.rtp.port)
+                           if late else b"")
         self._ack = ack
         self._final = rsp
         self.ua.send(ack, self.next_hop())
