@@ -3,28 +3,24 @@
  *
  * Replaced because libre's decoder lets a 64-bit frame length wrap its
  * bounds check: one frame writes outside the heap.  The frames are in
- * wsframe.c; here is the opening handshake (4), keep-alive and closing (7):
+ * wsframe.c, the handshake's details in wshand.c; here is the life of a
+ * connection, with keep-alive and closing (7):
  *
  *   CONNECTING -> OPEN -> CLOSING -> CLOSED
  *                   `----------------^
  *
  * What differs for the caller: the receive handler gets whole messages,
  * never fragments, and no control frames.  Dropping an open connection sends
- * Close and leaves the rest to a small object of the struct websock, which
- * waits for the peer's Close or LINGER.
+ * Close and leaves the rest to wslinger.c.
  */
 #include <string.h>
 #include <re.h>
-#include <re_sha.h>
 #include "compat/compat.h"
 #include "compat/wsframe.h"
 
 
 enum {
 	TIMEOUT_CLOSE = 10000,  /**< For the peer's Close [ms]            */
-	LINGER        = 2000,   /**< The same, if nobody waits for it     */
-	KEY_SIZE      = 16,
-	KEY_STR       = 24,     /**< In base64                            */
 };
 
 enum state {
@@ -50,7 +46,7 @@ struct websock_conn {
 	struct http_req *req;           /**< Owned     */
 	struct tmr tmr;
 	struct sa peer;
-	char key[KEY_STR];
+	char key[WSHAND_KEY_STR];
 	enum state state;
 	bool active;                    /**< We are the client            */
 	bool heard;                     /**< Since the last ping          */
@@ -60,67 +56,6 @@ struct websock_conn {
 	websock_close_h *closeh;
 	void *arg;
 };
-
-/** A closed connection whose owner has gone */
-struct goodbye {
-	struct le le;
-	struct tcp_conn *tc;
-	struct tls_conn *sc;
-	struct tmr tmr;
-};
-
-
-/* ---- lingering */
-
-static void linger_destructor(void *arg)
-{
-	struct goodbye *linger = arg;
-
-	tmr_cancel(&linger->tmr);
-	list_unlink(&linger->le);
-	mem_deref(linger->sc);
-	mem_deref(linger->tc);
-}
-
-
-static void linger_timeout(void *arg)
-{
-	mem_deref(arg);
-}
-
-
-static void linger_recv(struct mbuf *mb, void *arg)
-{
-	(void)mb;
-	(void)arg;
-}
-
-
-static void linger_close(int err, void *arg)
-{
-	(void)err;
-	mem_deref(arg);
-}
-
-
-/* Without memory for it the connection just closes */
-static void linger_start(struct websock_conn *conn)
-{
-	struct goodbye *linger;
-
-	linger = mem_zalloc(sizeof(*linger), linger_destructor);
-	if (!linger)
-		return;
-
-	list_append(&conn->sock->lingerl, &linger->le, linger);
-	linger->tc = conn->tc;
-	linger->sc = conn->sc;
-	conn->tc = NULL;
-	conn->sc = NULL;
-	tcp_set_handlers(linger->tc, NULL, linger_recv, linger_close, linger);
-	tmr_start(&linger->tmr, LINGER, linger_timeout, linger);
-}
-
 
 /* ---- connections */
 
@@ -133,7 +68,7 @@ static void conn_destructor(void *arg)
 	if (conn->state == OPEN)
 		(void)websock_close(conn, WEBSOCK_GOING_AWAY, "Going Away");
 	if (conn->state == CLOSING && conn->tc)
-		linger_start(conn);
+		wslinger_start(&conn->sock->lingerl, &conn->tc, &conn->sc);
 
 	tmr_cancel(&conn->tmr);
 	mem_deref(conn->req);
@@ -294,41 +229,6 @@ static void tcp_close_handler(int err, void *arg)
 
 /* ---- the opening handshake */
 
-/* 4.2.2 step 5.4 */
-static int accept_print(struct re_printf *pf, const struct pl *key)
-{
-	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-	uint8_t digest[SHA_DIGEST_LENGTH];
-	SHA_CTX ctx;
-
-	SHA1_Init(&ctx);
-	SHA1_Update(&ctx, key->p, (unsigned)key->l);
-	SHA1_Update(&ctx, guid, sizeof(guid) - 1);
-	SHA1_Final(digest, &ctx);
-
-	return base64_print(pf, digest, sizeof(digest));
-}
-
-
-static bool is_upgrade(const struct http_msg *msg)
-{
-	return http_msg_hdr_has_value(msg, HTTP_HDR_UPGRADE, "websocket") &&
-		http_msg_hdr_has_value(msg, HTTP_HDR_CONNECTION, "Upgrade");
-}
-
-
-/* 4.2.1: sixteen bytes in base64 */
-static bool key_valid(const struct http_hdr *key)
-{
-	uint8_t raw[KEY_STR];
-	size_t len = sizeof(raw);
-
-	return key && key->val.l == KEY_STR &&
-		!base64_decode(key->val.p, key->val.l, raw, &len) &&
-		len == KEY_SIZE;
-}
-
-
 static int conn_alloc(struct websock_conn **connp, struct websock *sock,
 		      bool active, unsigned kaint, websock_recv_h *recvh,
 		      websock_close_h *closeh, void *arg)
@@ -357,35 +257,12 @@ static int conn_alloc(struct websock_conn **connp, struct websock *sock,
 }
 
 
-/* 4.1, the server's answer */
-static bool response_valid(const struct websock_conn *conn,
-			   const struct http_msg *msg)
-{
-	const struct pl key = {conn->key, sizeof(conn->key)};
-	const struct http_hdr *hdr;
-	char buf[32];
-
-	if (msg->scode != 101 || !is_upgrade(msg))
-		return false;
-
-	/* we offered neither */
-	if (http_msg_hdr(msg, HTTP_HDR_SEC_WEBSOCKET_EXTENSIONS))
-		return false;
-
-	hdr = http_msg_hdr(msg, HTTP_HDR_SEC_WEBSOCKET_ACCEPT);
-	if (!hdr || re_snprintf(buf, sizeof(buf), "%H",
-				accept_print, &key) < 0)
-		return false;
-
-	return !pl_strcmp(&hdr->val, buf);
-}
-
-
 static void http_resp_handler(int err, const struct http_msg *msg, void *arg)
 {
 	struct websock_conn *conn = arg;
+	const struct pl key = {conn->key, sizeof(conn->key)};
 
-	if (err || !response_valid(conn, msg) || !conn->tc) {
+	if (err || !wshand_response_valid(msg, &key) || !conn->tc) {
 		conn_close(conn, err ? err : EPROTO);
 		return;
 	}
@@ -440,8 +317,8 @@ int websock_connect(struct websock_conn **connp, struct websock *sock,
 		    const char *fmt, ...)
 {
 	struct websock_conn *conn;
-	uint8_t raw[KEY_SIZE];
-	size_t len = KEY_STR;
+	uint8_t raw[WSHAND_KEY];
+	size_t len = WSHAND_KEY_STR;
 	va_list ap;
 	int err;
 
@@ -508,19 +385,15 @@ int websock_accept_sub(struct websock_conn **connp, struct websock *sock,
 		       websock_recv_h *recvh, websock_close_h *closeh,
 		       void *arg)
 {
-	const struct http_hdr *key;
+	const struct pl *key;
 	struct websock_conn *conn;
 	int err;
 
 	if (!connp || !sock || !htconn || !msg || !recvh || !closeh)
 		return EINVAL;
 
-	/* 4.2.1 */
-	key = http_msg_hdr(msg, HTTP_HDR_SEC_WEBSOCKET_KEY);
-	if (pl_strcmp(&msg->met, "GET") || !is_upgrade(msg) ||
-	    !http_msg_hdr_has_value(msg, HTTP_HDR_SEC_WEBSOCKET_VERSION,
-				    "13") ||
-	    !key_valid(key))
+	key = wshand_request_key(msg);
+	if (!key)
 		return EBADMSG;
 
 	err = conn_alloc(&conn, sock, false, kaint, recvh, closeh, arg);
@@ -533,7 +406,7 @@ int websock_accept_sub(struct websock_conn **connp, struct websock *sock,
 			 "Sec-WebSocket-Accept: %H\r\n"
 			 "%s%s%s"
 			 "\r\n",
-			 accept_print, &key->val,
+			 wshand_accept_print, key,
 			 proto ? "Sec-WebSocket-Protocol: " : "",
 			 proto ? proto : "", proto ? "\r\n" : "");
 	if (err)

@@ -1,5 +1,5 @@
 /**
- * @file wsframe.h  WebSocket frames: bytes to messages and back (RFC 6455)
+ * @file wsframe.h  What websock.c is made of: frames, handshake, farewell
  */
 
 enum {
@@ -8,6 +8,7 @@ enum {
 	WSFRAME_MSG_MAX  = 131072,     /**< Longest message, by default    */
 };
 
+/* wsframe.c */
 struct wsframe_dec;
 
 /**
@@ -29,3 +30,19 @@ int  wsframe_decode(struct wsframe_dec *dec, const uint8_t *p, size_t len,
 enum websock_scode wsframe_dec_scode(const struct wsframe_dec *dec);
 bool wsframe_scode_valid(unsigned scode);
 int  wsframe_encode(struct mbuf *mb, enum websock_opcode opcode, bool mask);
+
+
+/* wshand.c */
+enum {
+	WSHAND_KEY     = 16,    /**< Random bytes in a key */
+	WSHAND_KEY_STR = 24,    /**< The same in base64    */
+};
+
+int  wshand_accept_print(struct re_printf *pf, const struct pl *key);
+const struct pl *wshand_request_key(const struct http_msg *msg);
+bool wshand_response_valid(const struct http_msg *msg, const struct pl *key);
+
+
+/* wslinger.c */
+void wslinger_start(struct list *list, struct tcp_conn **tcp,
+		    struct tls_conn **scp);
