@@ -2,7 +2,9 @@
  * @file load.c  The configuration of this program: all roles' sections
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <re.h>
 #include "cfg/cfg.h"
 #include "log/log.h"
@@ -98,16 +100,75 @@ static void report_log(const struct cfg_report *rep)
 }
 
 
+/* Of a role under the supervisor: the text that the supervisor has checked */
+static int read_inherited(struct mbuf *mb)
+{
+	const char *env = getenv("VOIPSTACK_CONFIG_FD");
+	uint8_t buf[16384];
+	struct pl pl;
+	ssize_t n;
+	off_t pos = 0;
+	int fd, err = 0;
+
+	if (!env)
+		return ENOENT;
+
+	pl_set_str(&pl, env);
+	fd = (int)pl_u32(&pl);
+	(void)unsetenv("VOIPSTACK_CONFIG_FD");
+
+	/* shared with the next one to be started: no common offset */
+	while (!err && (n = pread(fd, buf, sizeof(buf), pos)) > 0) {
+		err = mbuf_write_mem(mb, buf, (size_t)n);
+		pos += n;
+	}
+	(void)close(fd);
+
+	return err;
+}
+
+
 /**
- * Load the configuration; prints all that is wrong with it
+ * Load the configuration
  *
- * @param cfgp  Configuration
- * @param opt   Command line; outlives the configuration
- * @param code  Exit code on error
+ * @param cfgp   Configuration
+ * @param textp  Its text, for those to whom it is handed on; may be NULL
+ * @param opt    Command line; outlives the configuration
+ * @param rep    Gets what is wrong
  *
  * @return 0 if success, otherwise errorcode
  */
-int config_load(struct cfg **cfgp, const struct options *opt, int *code)
+static int load(struct cfg **cfgp, struct mbuf **textp,
+		const struct options *opt, struct cfg_report *rep)
+{
+	const char *file = config_file(opt);
+	struct mbuf *mb;
+	int err = 0;
+
+	mb = mbuf_alloc(16384);
+	if (!mb)
+		return ENOMEM;
+
+	if (file) {
+		err = read_inherited(mb);
+		if (err == ENOENT)
+			err = cfg_file_read(mb, file, rep);
+	}
+	if (!err)
+		err = cfg_load_text(cfgp, file, (const char *)mb->buf,
+				    mb->end, opt->node, options_role(opt),
+				    all_sections(), rep);
+	if (!err && textp)
+		*textp = mem_ref(mb);
+	mem_deref(mb);
+
+	return err;
+}
+
+
+/** At start: prints all that is wrong; code is the exit code on error */
+int config_load(struct cfg **cfgp, struct mbuf **textp,
+		const struct options *opt, int *code)
 {
 	struct cfg_report *rep = NULL;
 	int err;
@@ -117,8 +178,7 @@ int config_load(struct cfg **cfgp, const struct options *opt, int *code)
 	if (err)
 		return err;
 
-	err = cfg_load(cfgp, config_file(opt), opt->node, options_role(opt),
-		       all_sections(), rep);
+	err = load(cfgp, textp, opt, rep);
 	(void)re_fprintf(stderr, "%H", cfg_report_print, rep);
 	*code = exit_code(err);
 	if (err == ENOENT || err == EISDIR)
@@ -130,8 +190,9 @@ int config_load(struct cfg **cfgp, const struct options *opt, int *code)
 }
 
 
-/** The same for a reload: errors go to the log */
-int config_reload(struct cfg **cfgp, const struct options *opt)
+/** For a reload: errors go to the log */
+int config_reload(struct cfg **cfgp, struct mbuf **textp,
+		  const struct options *opt)
 {
 	struct cfg_report *rep = NULL;
 	int err;
@@ -140,8 +201,7 @@ int config_reload(struct cfg **cfgp, const struct options *opt)
 	if (err)
 		return err;
 
-	err = cfg_load(cfgp, config_file(opt), opt->node, options_role(opt),
-		       all_sections(), rep);
+	err = load(cfgp, textp, opt, rep);
 	if (err)
 		report_log(rep);
 	mem_deref(rep);
@@ -161,7 +221,7 @@ int check_verb(const struct options *opt)
 	if (code)
 		return code;
 
-	if (config_load(&cfg, opt, &code))
+	if (config_load(&cfg, NULL, opt, &code))
 		return EXIT_FAILED;
 
 	(void)re_printf("%s: good, node %s\n",

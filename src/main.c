@@ -74,7 +74,7 @@ static int users_verb(const struct options *opt)
 	size_t i;
 	int code, err;
 
-	if (config_load(&cfg, opt, &code))
+	if (config_load(&cfg, NULL, opt, &code))
 		return code;
 
 	for (i = 0; i < ARRAY_SIZE(domainv) - 1; i++)
@@ -98,6 +98,7 @@ static int users_verb(const struct options *opt)
 static int run_verb(const struct options *opt)
 {
 	const struct role *role;
+	struct mbuf *text = NULL;
 	struct cfg *cfg = NULL;
 	size_t i;
 	int code;
@@ -106,11 +107,13 @@ static int run_verb(const struct options *opt)
 	if (code)
 		return code;
 
-	if (config_load(&cfg, opt, &code))
+	if (config_load(&cfg, &text, opt, &code))
 		return code;
 
 	if (cfg_self(cfg)->role == CFG_ROLE_ALL)
-		return supervisor_run(opt, cfg);
+		return supervisor_run(opt, cfg, text);
+
+	mem_deref(text);
 
 	for (i = 0; (role = role_get(i)); i++) {
 		if (role->id == cfg_self(cfg)->role)

@@ -48,8 +48,10 @@ int  state_dir_create(const char *dir, char *why, size_t whysz);
 
 /* load.c */
 const struct cfg_section *const *all_sections(void);
-int  config_load(struct cfg **cfgp, const struct options *opt, int *code);
-int  config_reload(struct cfg **cfgp, const struct options *opt);
+int  config_load(struct cfg **cfgp, struct mbuf **textp,
+		 const struct options *opt, int *code);
+int  config_reload(struct cfg **cfgp, struct mbuf **textp,
+		   const struct options *opt);
 int  check_verb(const struct options *opt);
 int  exit_code(int err);
 
@@ -58,7 +60,8 @@ int  frame_run(const struct role *role, const struct options *opt,
 	       struct cfg *cfg);
 
 /* supervisor.c */
-int  supervisor_run(const struct options *opt, struct cfg *cfg);
+int  supervisor_run(const struct options *opt, struct cfg *cfg,
+		    struct mbuf *text);
 
 /* frame/notify.c */
 void notify_init(void);

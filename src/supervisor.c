@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -34,7 +35,8 @@ enum {
 	SILENT_MS   = 30000,	/* no WATCHDOG=1: the loop hangs */
 	START_MS    = 300000,	/* until READY=1; a database may be large */
 	KILL_MS     = 15000,	/* after the drain time */
-	NOTIFY_FD   = 3,
+	NOTIFY_FD   = 3,	/* in a child */
+	CONFIG_FD   = 4,
 };
 
 struct supervisor;
@@ -55,6 +57,7 @@ struct child {
 struct supervisor {
 	const struct options *opt;
 	struct cfg *cfg;
+	int cfgfd;		/* the text of cfg, for children */
 	const char *state;
 	struct child childv[ROLES_MAX];
 	size_t n;
@@ -183,9 +186,18 @@ static void told_handler(int flags, void *arg)
 }
 
 
-/* In the child: what it inherits */
-static void child_prepare(int fd, pid_t parent)
+/* A descriptor of ours becomes the child's fd, and outlives exec */
+static void child_inherit(int fd, int from)
 {
+	if (fd == from ? fcntl(fd, F_SETFD, 0) : dup2(from, fd) < 0)
+		_exit(EXIT_OS);
+}
+
+
+/* In the child: what it inherits */
+static void child_prepare(const struct child *c, int fd, pid_t parent)
+{
+	const int low = fcntl(fd, F_DUPFD, CONFIG_FD + 1);
 	sigset_t set;
 
 	/* the race: our parent may have died before prctl() */
@@ -203,13 +215,12 @@ static void child_prepare(int fd, pid_t parent)
 	(void)sigaddset(&set, SIGHUP);
 	(void)sigprocmask(SIG_SETMASK, &set, NULL);
 
-	if (fd == NOTIFY_FD)
-		(void)fcntl(fd, F_SETFD, 0);
-	else if (dup2(fd, NOTIFY_FD) < 0)
-		_exit(EXIT_OS);
+	/* above first: the numbers may be those of the sources */
+	child_inherit(CONFIG_FD, c->sup->cfgfd);
+	child_inherit(NOTIFY_FD, low);
 
 	/* libre's epoll descriptor has no close-on-exec flag */
-	(void)close_range(NOTIFY_FD + 1, ~0U, 0);
+	(void)close_range(CONFIG_FD + 1, ~0U, 0);
 }
 
 
@@ -234,6 +245,7 @@ static void child_exec(const struct child *c)
 
 	(void)re_snprintf(restarts, sizeof(restarts), "%u", c->restarts);
 	(void)setenv("VOIPSTACK_NOTIFY_FD", "3", 1);
+	(void)setenv("VOIPSTACK_CONFIG_FD", "4", 1);
 	(void)setenv("VOIPSTACK_RESTARTS", restarts, 1);
 
 	(void)execv("/proc/self/exe", (char *const *)(void *)argv);
@@ -252,7 +264,7 @@ static int child_fork(struct child *c)
 
 	pid = fork();
 	if (!pid) {
-		child_prepare(fdv[1], parent);
+		child_prepare(c, fdv[1], parent);
 		child_exec(c);
 	}
 
@@ -352,23 +364,52 @@ static void reap(struct supervisor *s)
 }
 
 
+/*
+ * Children get the text that was checked, not the file: a role that dies
+ * while somebody edits the file comes back all the same.
+ */
+static int text_keep(struct supervisor *s, const struct mbuf *text)
+{
+	int fd;
+
+	fd = memfd_create("voipstack.yaml", MFD_CLOEXEC);
+	if (fd < 0)
+		return errno;
+
+	if (write(fd, text->buf, text->end) != (ssize_t)text->end) {
+		(void)close(fd);
+		return ENOSPC;
+	}
+
+	if (s->cfgfd >= 0)
+		(void)close(s->cfgfd);
+	s->cfgfd = fd;
+
+	return 0;
+}
+
+
 /* A file that is wrong is not passed on.  It is read on this loop, which
    carries no calls. */
 static void reload(struct supervisor *s)
 {
+	struct mbuf *text = NULL;
 	struct cfg *cfg = NULL;
 
 	if (s->stopping)
 		return;
 
 	notify_reloading();
-	if (config_reload(&cfg, s->opt)) {
+	if (config_reload(&cfg, &text, s->opt) || text_keep(s, text)) {
 		log_error(NULL, "reload failed, the old configuration stays",
 			  NULL);
 		(void)notify_printf("READY=1\nSTATUS=reload failed, see the"
 				    " log");
+		mem_deref(cfg);
+		mem_deref(text);
 		return;
 	}
+	mem_deref(text);
 
 	log_info(NULL, "reload passed on to the roles", NULL);
 	mem_deref(s->cfg);
@@ -468,15 +509,50 @@ static void loop(struct supervisor *s)
 }
 
 
+static int prepare(struct supervisor *s, const struct mbuf *text, char *why,
+		   size_t whysz)
+{
+	int err;
+
+	err = state_dir_create(s->state, why, whysz);
+	if (err)
+		return err;
+
+	err = signals_listen(s);
+	if (!err)
+		err = text_keep(s, text);
+	if (err)
+		(void)re_snprintf(why, whysz, "the process cannot be set up:"
+				  " %m", err);
+
+	return err;
+}
+
+
+static void tidy(struct supervisor *s)
+{
+	if (s->sigfd >= 0) {
+		fd_close(s->sigfd);
+		(void)close(s->sigfd);
+	}
+	if (s->cfgfd >= 0)
+		(void)close(s->cfgfd);
+	mem_deref(s->cfg);
+	notify_close();
+}
+
+
 /**
  * Run all roles, each in a process of its own
  *
- * @param opt  Command line
- * @param cfg  Configuration, handed over
+ * @param opt   Command line
+ * @param cfg   Configuration, handed over
+ * @param text  Its text, handed over
  *
  * @return Exit code
  */
-int supervisor_run(const struct options *opt, struct cfg *cfg)
+int supervisor_run(const struct options *opt, struct cfg *cfg,
+		   struct mbuf *text)
 {
 	struct supervisor s;
 	char why[256];
@@ -486,7 +562,7 @@ int supervisor_run(const struct options *opt, struct cfg *cfg)
 	s.opt   = opt;
 	s.cfg   = cfg;
 	s.state = state_dir(opt);
-	s.sigfd = -1;
+	s.sigfd = s.cfgfd = -1;
 	s.began = tmr_jiffies();
 	tmr_init(&s.kill_tmr);
 	tmr_init(&s.beat_tmr);
@@ -496,11 +572,8 @@ int supervisor_run(const struct options *opt, struct cfg *cfg)
 		 (enum log_format)cfg_log(cfg)->format, "supervisor");
 	notify_init();
 
-	err = state_dir_create(s.state, why, sizeof(why));
-	if (!err) {
-		err = signals_listen(&s);
-		(void)re_snprintf(why, sizeof(why), "signals: %m", err);
-	}
+	err = prepare(&s, text, why, sizeof(why));
+	mem_deref(text);
 	if (err) {
 		log_error(NULL, "cannot start", "why=\"%s\"", why);
 		s.code = exit_code(err);
@@ -510,12 +583,7 @@ int supervisor_run(const struct options *opt, struct cfg *cfg)
 	}
 
 	log_info(NULL, "stopped", "code=%d", s.code);
-	if (s.sigfd >= 0) {
-		fd_close(s.sigfd);
-		(void)close(s.sigfd);
-	}
-	mem_deref(s.cfg);
-	notify_close();
+	tidy(&s);
 
 	return s.code;
 }

@@ -165,7 +165,9 @@ struct cfg_pos cfg_pos(const struct cfg *cfg, const char *section,
 int cfg_load(struct cfg **cfgp, const char *file, const char *node, int role,
 	     const struct cfg_section *const *secv, struct cfg_report *rep);
 
-/** The same for a text in memory, name stands for the file */
+int cfg_file_read(struct mbuf *mb, const char *file, struct cfg_report *rep);
+
+/** The same for a text in memory; name stands for the file, NULL: defaults */
 int cfg_load_text(struct cfg **cfgp, const char *name, const char *text,
 		  size_t len, const char *node, int role,
 		  const struct cfg_section *const *secv,

@@ -60,8 +60,6 @@ void cfg_vreport(struct cfg_report *rep, bool warning,
 int cfg_report_verdict(const struct cfg_report *rep);
 
 /* read.c */
-int cfg_read_file(struct cfg_val **rootp, const char *file,
-		  struct cfg_report *rep);
 int cfg_read_text(struct cfg_val **rootp, const char *file, const char *text,
 		  size_t len, struct cfg_report *rep);
 struct cfg_val *cfg_val_find(const struct cfg_val *v, const char *key);

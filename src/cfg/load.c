@@ -186,12 +186,28 @@ static int load(struct cfg *cfg, const char *node, int role,
 }
 
 
-/* The tree is read, or err says why not */
-static int finish(struct cfg **cfgp, struct cfg *cfg, int err,
-		  const char *node, int role,
+/** The same for a text in memory */
+int cfg_load_text(struct cfg **cfgp, const char *name, const char *text,
+		  size_t len, const char *node, int role,
 		  const struct cfg_section *const *secv,
 		  struct cfg_report *rep)
 {
+	struct cfg *cfg;
+	int err = 0;
+
+	if (!cfgp || !rep)
+		return EINVAL;
+
+	cfg = mem_zalloc(sizeof(*cfg), destructor);
+	if (!cfg)
+		return ENOMEM;
+
+	if (name) {
+		err = str_dup(&cfg->file, name);
+		if (!err)
+			err = cfg_read_text(&cfg->root, name, text, len, rep);
+	}
+
 	if (!err)
 		err = load(cfg, node, role, secv, rep);
 	else if (err == EINVAL)
@@ -209,47 +225,21 @@ static int finish(struct cfg **cfgp, struct cfg *cfg, int err,
 int cfg_load(struct cfg **cfgp, const char *file, const char *node, int role,
 	     const struct cfg_section *const *secv, struct cfg_report *rep)
 {
-	struct cfg *cfg;
+	struct mbuf *mb;
 	int err = 0;
 
-	if (!cfgp || !rep)
-		return EINVAL;
-
-	cfg = mem_zalloc(sizeof(*cfg), destructor);
-	if (!cfg)
+	mb = mbuf_alloc(16384);
+	if (!mb)
 		return ENOMEM;
 
-	if (file) {
-		err = str_dup(&cfg->file, file);
-		if (!err)
-			err = cfg_read_file(&cfg->root, file, rep);
-	}
-
-	return finish(cfgp, cfg, err, node, role, secv, rep);
-}
-
-
-/** The same for a text in memory */
-int cfg_load_text(struct cfg **cfgp, const char *name, const char *text,
-		  size_t len, const char *node, int role,
-		  const struct cfg_section *const *secv,
-		  struct cfg_report *rep)
-{
-	struct cfg *cfg;
-	int err;
-
-	if (!cfgp || !name || !text || !rep)
-		return EINVAL;
-
-	cfg = mem_zalloc(sizeof(*cfg), destructor);
-	if (!cfg)
-		return ENOMEM;
-
-	err = str_dup(&cfg->file, name);
+	if (file)
+		err = cfg_file_read(mb, file, rep);
 	if (!err)
-		err = cfg_read_text(&cfg->root, name, text, len, rep);
+		err = cfg_load_text(cfgp, file, (const char *)mb->buf,
+				    mb->end, node, role, secv, rep);
+	mem_deref(mb);
 
-	return finish(cfgp, cfg, err, node, role, secv, rep);
+	return err;
 }
 
 

@@ -516,28 +516,26 @@ static int slurp(struct mbuf *mb, const char *file)
 }
 
 
-int cfg_read_file(struct cfg_val **rootp, const char *file,
-		  struct cfg_report *rep)
+/**
+ * Read a file's bytes, not more than a configuration may have
+ *
+ * @param mb    Gets them
+ * @param file  Path
+ * @param rep   Gets what is wrong
+ *
+ * @return 0 if success, otherwise errorcode
+ */
+int cfg_file_read(struct mbuf *mb, const char *file, struct cfg_report *rep)
 {
-	struct mbuf *mb;
+	const struct cfg_pos pos = {.file = file};
 	int err;
 
-	mb = mbuf_alloc(16384);
-	if (!mb)
-		return ENOMEM;
+	if (!mb || !file)
+		return EINVAL;
 
 	err = slurp(mb, file);
-	if (err) {
-		const struct cfg_pos pos = {.file = file};
-
+	if (err)
 		cfg_error(rep, &pos, "cannot be read: %m", err);
-	}
-	else {
-		err = cfg_read_text(rootp, file, (const char *)mb->buf,
-				    mb->end, rep);
-	}
-
-	mem_deref(mb);
 
 	return err;
 }

@@ -137,7 +137,7 @@ static void *load_thread(void *arg)
 	const struct options *opt = r->f->opt;
 	const char *file = config_file(opt);
 
-	r->err = config_reload(&r->cfg, opt);
+	r->err = config_reload(&r->cfg, NULL, opt);
 	if (r->err)
 		(void)re_snprintf(r->why, sizeof(r->why), "%s: see above",
 				  file ? file : "built-in defaults");
