@@ -33,6 +33,9 @@ static const char *const namev[BUS_KIND_MAX] = {
 	[BUS_REG_DEL]     = "reg.del",
 	[BUS_MEDIA_START] = "media.start",
 	[BUS_MEDIA_END]   = "media.end",
+	[BUS_CHANNEL]     = "channel",
+	[BUS_BRIDGE]      = "bridge",
+	[BUS_PLAYBACK]    = "playback",
 };
 
 

@@ -20,6 +20,9 @@ enum bus_kind {
 	BUS_REG_DEL,
 	BUS_MEDIA_START,
 	BUS_MEDIA_END,
+	BUS_CHANNEL,		/**< a leg: new, ringing, up, end            */
+	BUS_BRIDGE,		/**< two legs: new, up, change, end          */
+	BUS_PLAYBACK,		/**< own media of the PBX: new, change, end  */
 	BUS_KIND_MAX
 };
 

@@ -47,4 +47,15 @@ struct bus_media {
 	const char *why;	/**< of BUS_MEDIA_END: "delete", "timeout" */
 };
 
+/** BUS_CHANNEL, BUS_BRIDGE, BUS_PLAYBACK: an object of the PBX changed */
+struct bus_object {
+	uint64_t time_us;
+	const char *id;		/**< channel: Call-ID; else as call     */
+	const char *state;	/**< what it is now: see enum bus_kind  */
+	const char *call;	/**< the call that it belongs to        */
+	const char *linked_id;	/**< Session-ID                         */
+	const char *caller;
+	const char *callee;
+};
+
 #endif
