@@ -162,11 +162,14 @@ int bridge_dial(struct call *call)
 	call->b.late = call->a.late;
 
 	err = invite_send(call, &inv, msg);
-	if (!err)
-		tmr_start(&call->tmr, call->ag->conf.sec->ring_timeout,
-			  ring_timeout, call);
+	if (err)
+		return err;
 
-	return err;
+	event_bridge(call, "new");
+	tmr_start(&call->tmr, call->ag->conf.sec->ring_timeout, ring_timeout,
+		  call);
+
+	return 0;
 }
 
 
@@ -185,6 +188,7 @@ static void b_progress(struct sipua_sess *s, struct sipcore_msg *msg,
 	if (msg->scode == 199)
 		return;
 
+	event_channel(&call->b, "ringing");
 	(void)pl_strcpy(&msg->reason, reason, sizeof(reason));
 	(void)sipua_progress(call->a.sess, msg->scode,
 			     reason[0] ? reason : NULL, NULL, &body);
@@ -208,6 +212,7 @@ static void b_answer(struct sipua_sess *s, struct sipcore_msg *msg,
 
 	channel_answered(&call->a, &msg->body);
 	channel_answered(&call->b, &msg->body);
+	event_bridge(call, "up");
 	call_up(call);
 }
 
@@ -248,6 +253,13 @@ static void answer_lost(struct channel *to)
 }
 
 
+static void bridge_changed(struct call *call)
+{
+	event_bridge(call, "change");
+	keep_put(call);
+}
+
+
 /* to's final response to the offer that came from "from" */
 static void modified(struct channel *from, struct channel *to,
 		     struct sipcore_msg *msg)
@@ -269,7 +281,7 @@ static void modified(struct channel *from, struct channel *to,
 	if (err && from->late)
 		answer_lost(to);
 	else if (!from->late)
-		keep_put(to->call);
+		bridge_changed(to->call);
 }
 
 
@@ -282,7 +294,7 @@ static void acked(struct channel *from, struct channel *to,
 	if (from->late)
 		(void)sipua_ack(to->sess, &body);
 	from->late = false;
-	keep_put(from->call);
+	bridge_changed(from->call);
 }
 
 

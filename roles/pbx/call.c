@@ -155,6 +155,10 @@ void call_end(struct call *call, const struct chan_end *a,
 		return;
 
 	call->state = CALL_ENDING;
+	if (call->play)
+		event_play(call, "end");
+	if (call->bridged)
+		event_bridge(call, "end");
 	call->play = mem_deref(call->play);
 	tmr_cancel(&call->tmr_probe);
 	call->a.probe = mem_deref(call->a.probe);

@@ -7,7 +7,6 @@
 #include "worker/worker.h"
 #include "cfg/cfg.h"
 #include "bus/bus.h"
-#include "bus/bus_event.h"
 #include "role.h"
 #include "store/store.h"
 #include "cdr/cdr.h"
@@ -20,35 +19,6 @@
 enum {
 	FWD_MAX = 16,		/* INFO and MESSAGE under way per direction */
 };
-
-
-/** Tell the bus what the leg is now: "start", "answer", "end" by kind */
-static void publish(struct channel *ch, enum bus_kind kind)
-{
-	const struct store_cdr *row;
-	struct bus_call ev;
-
-	if (!ch->cdr || !ch->call->ag->bus)
-		return;
-
-	row = cdr_row(ch->cdr);
-	memset(&ev, 0, sizeof(ev));
-	ev.time_us     = row->time_us;
-	ev.call_id     = row->call_id;
-	ev.linked_id   = row->linked_id;
-	ev.caller      = row->caller;
-	ev.callee      = row->callee;
-	ev.answer_us   = row->answer_us;
-	ev.end_us      = row->end_us;
-	ev.disposition = row->disposition;
-	ev.sip_code    = row->sip_code;
-	ev.codec       = row->codec;
-	ev.src_ip      = row->src_ip;
-	ev.dst_ip      = row->dst_ip;
-	ev.hangup      = row->hangup;
-	ev.node        = row->node;
-	bus_publish(ch->call->ag->bus, kind, &ev);
-}
 
 
 /** Open the leg's CDR; h runs when it is on disk */
@@ -76,8 +46,10 @@ int channel_cdr_open(struct channel *ch, const char *caller,
 	row.node        = call->ag->pbx->env->node;
 
 	err = cdr_open(&ch->cdr, call->ag->pbx->writer, &row, h, arg);
-	if (!err)
-		publish(ch, BUS_CALL_START);
+	if (!err) {
+		event_channel(ch, "new");
+		event_call(ch, BUS_CALL_START);
+	}
 
 	return err;
 }
@@ -113,7 +85,8 @@ void channel_answered(struct channel *ch, const struct pl *sdp)
 
 	(void)cdr_set(ch->cdr, codec[0] ? codec : NULL, NULL);
 	(void)cdr_answer(ch->cdr, ch->answer_us);
-	publish(ch, BUS_CALL_ANSWER);
+	event_channel(ch, "up");
+	event_call(ch, BUS_CALL_ANSWER);
 }
 
 
@@ -132,8 +105,9 @@ void channel_cdr_close(struct channel *ch, const struct chan_end *end,
 	if (cdr_close(ch->cdr, worker_wallclock_us(), NULL, code,
 		      end->hangup, h, arg))
 		--call->cdr_wait;
-	else
-		publish(ch, BUS_CALL_END);
+
+	event_channel(ch, "end");
+	event_call(ch, BUS_CALL_END);
 
 	log_info(call->sid, "leg ended",
 		 "call=%s leg=%s call_id=\"%s\" code=%u by=%s "

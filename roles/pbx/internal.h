@@ -5,7 +5,8 @@
  * All of an agent lives on its worker.
  */
 
-#include "ctl/ctl.h"	/* an array of its struct is declared below */
+#include "bus/bus.h"	/* an enum and an array of structs of these */
+#include "ctl/ctl.h"	/* stand in declarations below */
 
 struct agent;
 struct call;
@@ -176,6 +177,13 @@ void channel_forward(struct channel *from, struct channel *to,
 		     const struct sipcore_msg *msg);
 void channel_close(struct channel *ch);
 
+/* event.c -----------------------------------------------------------------*/
+
+void event_channel(const struct channel *ch, const char *state);
+void event_bridge(const struct call *call, const char *state);
+void event_play(const struct call *call, const char *state);
+void event_call(const struct channel *ch, enum bus_kind kind);
+
 /* call.c ------------------------------------------------------------------*/
 
 enum call_state {
@@ -231,7 +239,7 @@ int  bridge_dial(struct call *call);
 void bridge_closed(struct channel *ch, enum sipua_end end,
 		   const struct sipcore_msg *msg);
 
-/* play.c ------------------------------------------------------------------*/
+/* play/play.c ------------------------------------------------------------------*/
 
 extern const struct sipua_handlers play_handlers;
 
@@ -239,7 +247,7 @@ int  play_start(struct call *call);
 int  play_restore(struct call *call, uint16_t port);
 uint16_t play_port(const struct play *p);
 
-/* track.c: on the audio worker --------------------------------------------*/
+/* play/track.c: on the audio worker --------------------------------------------*/
 
 /** What an endpoint sends, and where: a value */
 struct track_conf {
@@ -263,7 +271,7 @@ void track_stop(struct worker *audio, uint64_t id);
 int  track_worker_init(void *arg);
 void track_worker_stop(void *arg);
 
-/* keep.c ------------------------------------------------------------------*/
+/* keep/keep.c ------------------------------------------------------------------*/
 
 /* A row: u8 version, u8 flags, u8 verdict, u16 RTP port, then as u16 length
    and bytes: call, caller, number; A's session, B's if there is one */
@@ -279,7 +287,7 @@ void keep_gone_handler(int err, void *arg);
 int  keep_key(uint8_t key[KEY_SIZE], const char *dir,
 	      char *why, size_t whysz);
 
-/* restore.c ---------------------------------------------------------------*/
+/* keep/restore.c ---------------------------------------------------------------*/
 
 int  restore_start(struct pbx *pbx, char *why, size_t whysz);
 

@@ -1,5 +1,5 @@
 /**
- * @file roles/pbx/keep.c  Confirmed calls in the store
+ * @file roles/pbx/keep/keep.c  Confirmed calls in the store
  *
  *   confirmed, changed --keep_put--> pbx.db --restore.c--> call, both legs
  *   CDRs closed        --keep_del--> (row gone)
@@ -20,7 +20,7 @@
 #include "cdr/cdr.h"
 #include "sipcore/sipcore.h"
 #include "sipua/sipua.h"
-#include "internal.h"
+#include "pbx/internal.h"
 
 
 /* Writing -------------------------------------------------------------------*/

@@ -1,5 +1,5 @@
 /**
- * @file roles/pbx/restore.c  Calls of a dead process are taken up again
+ * @file roles/pbx/keep/restore.c  Calls of a dead process are taken up again
  *
  *   worker 0: list rows -> offer open CDRs to them (cdr_recover)
  *   each worker: sessions from bytes, CDRs resumed, then SIP is served
@@ -22,7 +22,7 @@
 #include "cdr/cdr.h"
 #include "sipcore/sipcore.h"
 #include "sipua/sipua.h"
-#include "internal.h"
+#include "pbx/internal.h"
 
 
 enum {

@@ -1,5 +1,5 @@
 /**
- * @file roles/pbx/play.c  Calls that the PBX answers itself: echo, milliwatt
+ * @file roles/pbx/play/play.c  Calls that the PBX answers itself: echo, milliwatt
  *
  * The signalling half: offer and answer (RFC 3264) for the endpoint in
  * track.c.  A late offer is made here and answered in the ACK.
@@ -16,7 +16,7 @@
 #include "sdpx/sdpx.h"
 #include "sipcore/sipcore.h"
 #include "sipua/sipua.h"
-#include "internal.h"
+#include "pbx/internal.h"
 
 
 enum {
@@ -150,6 +150,7 @@ static int play_run(struct play *p, const struct sdpx_choice *c)
 	if (err)
 		return err;
 
+	event_play(p->call, p->started ? "change" : "new");
 	p->fd = -1;
 	p->started = true;
 

@@ -1,5 +1,5 @@
 /**
- * @file roles/pbx/track.c  An RTP endpoint on an audio worker (RFC 3550)
+ * @file roles/pbx/play/track.c  An RTP endpoint on an audio worker (RFC 3550)
  *
  *   signalling worker: track_set(), track_stop() --values--> audio worker
  *   audio worker: RTP in -> echo: RTP out; every 20 ms: tone out;
@@ -26,7 +26,7 @@
 #include "cdr/cdr.h"
 #include "sipcore/sipcore.h"
 #include "sipua/sipua.h"
-#include "internal.h"
+#include "pbx/internal.h"
 
 
 enum {
