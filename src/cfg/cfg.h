@@ -134,6 +134,8 @@ const struct cfg_node *cfg_node_role(const struct cfg *cfg,
 				     enum cfg_role role, size_t idx);
 const char *cfg_domain(const struct cfg *cfg, size_t idx);
 bool cfg_is_domain(const struct cfg *cfg, const struct pl *host);
+/** Is the address in this network? */
+bool cfg_cidr_match(const struct cfg_cidr *c, const struct sa *sa);
 /** Loopback and networks.internal */
 bool cfg_is_internal(const struct cfg *cfg, const struct sa *sa);
 enum cfg_encryption cfg_encryption(const struct cfg *cfg, const struct sa *sa);

@@ -72,7 +72,6 @@ int cfg_parse_size(uint64_t *bytes, const char *s);
 int cfg_parse_addr(struct cfg_addr *a, const char *s);
 int cfg_parse_cidr(struct cfg_cidr *c, const char *s);
 int cfg_parse_ports(struct cfg_ports *p, const char *s);
-bool cfg_cidr_match(const struct cfg_cidr *c, const struct sa *sa);
 
 /* expect.c */
 int cfg_expect_print(struct re_printf *pf, const struct cfg_opt *opt);
