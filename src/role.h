@@ -46,7 +46,9 @@ struct role {
 	 * Start.  May block: nothing is served yet.  Sockets are bound when
 	 * it returns, so that READY is true.
 	 *
-	 * @param rp   State of the role, set on success; given to all below
+	 * @param rp   State of the role, given to all below.  If it is set
+	 *             although start fails, stop and close are called: what
+	 *             lives on workers can then be dropped there first
 	 * @param cfg  Configuration, valid until replaced by reload (see
 	 *             there) or until close returns
 	 * @param env  What the frame offers

@@ -3,7 +3,9 @@
  *
  * An object of scalars is lines; an array of objects is a table, its columns
  * the scalars of all rows. Names that end in _s are seconds, in _bytes
- * bytes: both are shown as people read them.
+ * bytes: both are shown as people read them.  The table of roles has the
+ * figures that several roles share; what one role alone says follows in a
+ * line of its own.
  */
 #include <string.h>
 #include <re.h>
@@ -125,6 +127,26 @@ static void format_cell(char *buf, size_t size, const struct odict_entry *e)
 }
 
 
+/* Columns of the table of roles, in this order */
+static const char *const shared[] = {
+	"state", "pid", "uptime_s", "calls", "registrations", "sessions",
+	"backends", "restarts", "rss_bytes", "node",
+};
+
+
+static bool is_shared(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(shared); i++) {
+		if (!strcmp(shared[i], name))
+			return true;
+	}
+
+	return false;
+}
+
+
 static void table_add(struct table *t, const struct odict_entry *e)
 {
 	char cell[CELL_MAX];
@@ -144,6 +166,28 @@ static void table_add(struct table *t, const struct odict_entry *e)
 }
 
 
+/* Columns stand in the order of shared[], where any role has them */
+static void table_order(struct table *t, const struct odict *rows)
+{
+	const struct le *le;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(shared); i++) {
+
+		for (le = rows->lst.head; le; le = le->next) {
+			const struct odict_entry *row = le->data;
+			const struct odict_entry *e;
+
+			e = odict_lookup(row->u.odict, shared[i]);
+			if (e) {
+				table_add(t, e);
+				break;
+			}
+		}
+	}
+}
+
+
 static void table_measure(struct table *t, const struct odict *rows,
 			  bool named)
 {
@@ -151,6 +195,8 @@ static void table_measure(struct table *t, const struct odict *rows,
 
 	memset(t, 0, sizeof(*t));
 	t->first = named ? strlen("role") : 0;
+	if (named)
+		table_order(t, rows);
 
 	for (le = rows->lst.head; le; le = le->next) {
 		const struct odict_entry *row = le->data;
@@ -162,7 +208,8 @@ static void table_measure(struct table *t, const struct odict *rows,
 		for (ce = row->u.odict->lst.head; ce; ce = ce->next) {
 			const struct odict_entry *e = ce->data;
 
-			if (!odict_type_iscontainer(e->type))
+			if (!odict_type_iscontainer(e->type) &&
+			    (!named || is_shared(e->key)))
 				table_add(t, e);
 		}
 	}
@@ -299,6 +346,31 @@ int ctl_show(struct re_printf *pf, const struct odict *od)
 }
 
 
+/* "sip: requests 5, pbx_nodes 1": what has no column */
+static int print_rest(struct re_printf *pf, const struct odict_entry *role)
+{
+	const struct le *le;
+	bool first = true;
+	int err = 0;
+
+	for (le = role->u.odict->lst.head; le; le = le->next) {
+		const struct odict_entry *e = le->data;
+		char cell[CELL_MAX];
+
+		if (odict_type_iscontainer(e->type) || is_shared(e->key))
+			continue;
+		format_cell(cell, sizeof(cell), e);
+		if (first)
+			err |= re_hprintf(pf, "%s: ", role->key);
+		err |= re_hprintf(pf, "%s%b %s", first ? "" : ", ", e->key,
+				  shown_len(e->key), cell);
+		first = false;
+	}
+
+	return first ? err : err | re_hprintf(pf, "\n");
+}
+
+
 /** "status" of several roles: one table, a role a row, then their lists */
 int ctl_show_roles(struct re_printf *pf, const struct odict *roles)
 {
@@ -306,6 +378,9 @@ int ctl_show_roles(struct re_printf *pf, const struct odict *roles)
 	int err;
 
 	err = print_table(pf, roles, true);
+
+	for (le = roles->lst.head; le; le = le->next)
+		err |= print_rest(pf, le->data);
 
 	for (le = roles->lst.head; le; le = le->next) {
 		const struct odict_entry *role = le->data;

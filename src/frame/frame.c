@@ -240,14 +240,15 @@ static void stop(struct frame *f)
 	tmr_cancel(&f->beat_tmr);
 
 	f->ctl = mem_deref(f->ctl);
-	if (f->started && f->role->stop)
+	/* also what a failed start has left */
+	if (f->state && f->role->stop)
 		f->role->stop(f->state);
 
 	frame_reload_wait(f);
 	for (i = 0; i < f->env.workerc; i++)
 		f->env.workerv[i] = mem_deref(f->env.workerv[i]);
 
-	if (f->started && f->role->close)
+	if (f->state && f->role->close)
 		f->role->close(f->state);
 
 	f->env.workerv = mem_deref(f->env.workerv);

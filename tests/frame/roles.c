@@ -128,10 +128,7 @@ static int start(void **rp, const struct cfg *cfg, const struct role_env *env,
 	const struct section *sec = cfg_get(cfg, name);
 	struct fake *fake;
 
-	if (sec->start_errno) {
-		(void)re_snprintf(why, whysz, "%s: told to fail", name);
-		return (int)sec->start_errno;
-	}
+	int err;
 
 	fake = mem_zalloc(sizeof(*fake), NULL);
 	if (!fake)
@@ -142,7 +139,13 @@ static int start(void **rp, const struct cfg *cfg, const struct role_env *env,
 	fake->sec = sec;
 	*rp = fake;
 
-	return lanes_change(fake, sec);
+	err = lanes_change(fake, sec);
+	if (!err && sec->start_errno) {
+		(void)re_snprintf(why, whysz, "%s: told to fail", name);
+		err = (int)sec->start_errno;
+	}
+
+	return err;
 }
 
 

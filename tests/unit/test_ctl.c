@@ -300,11 +300,12 @@ static int test_show(void)
 {
 	static const char json[] =
 		"{\"a\":{\"pid\":1,\"uptime_s\":90,\"rss_bytes\":1572864},"
-		"\"bc\":{\"pid\":22,\"uptime_s\":5,\"calls\":3}}";
+		"\"bc\":{\"pid\":22,\"uptime_s\":5,\"calls\":3,\"own\":\"x\"}}";
 	static const char text[] =
-		"role  pid  uptime  rss     calls\n"
-		"a     1    1m30s   1.5 MB  \n"
-		"bc    22   5s              3\n";
+		"role  pid  uptime  calls  rss\n"
+		"a     1    1m30s          1.5 MB\n"
+		"bc    22   5s      3      \n"
+		"bc: own x\n";
 	struct odict *od = NULL;
 	char *s = NULL;
 	int err;
