@@ -17,13 +17,18 @@ bool sipcore_is_ws(char c)
 }
 
 
+/* RFC 3261 25.1: bit n of word n/64 says that character n is a token's */
+static const uint64_t token_map[2] = {
+	0x03ff6ca200000000ULL,	/* ! % ' * + - . 0-9 */
+	0x47ffffff87fffffeULL,	/* A-Z _ ` a-z ~ */
+};
+
+
 static bool is_token_char(char c)
 {
-	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	    (c >= '0' && c <= '9'))
-		return true;
+	const unsigned char u = (unsigned char)c;
 
-	return c && strchr("-.!%*_+`'~", c);
+	return u < 128 && token_map[u >> 6] >> (u & 63) & 1;
 }
 
 
@@ -92,8 +97,8 @@ static size_t quoted_len(const char *p, size_t n)
 }
 
 
-/* Length up to the first of the stop characters outside quotes and <> */
-static size_t span(const struct pl *pl, const char *stop)
+/* Length up to the first stop character outside quotes and <> */
+static size_t span(const struct pl *pl, char stop)
 {
 	bool angle = false;
 	size_t i = 0;
@@ -110,7 +115,7 @@ static size_t span(const struct pl *pl, const char *stop)
 			angle = true;
 		else if (c == '>')
 			angle = false;
-		else if (!angle && c && strchr(stop, c))
+		else if (c == stop && !angle)
 			return i;
 
 		++i;
@@ -126,7 +131,7 @@ bool sipcore_val_next(struct pl *rest, struct pl *val)
 		return false;
 
 	while (rest->l) {
-		size_t n = span(rest, ",");
+		size_t n = span(rest, ',');
 
 		val->p = rest->p;
 		val->l = n;
@@ -175,13 +180,13 @@ static bool param_next(struct pl *rest, struct pl *name, struct pl *val)
 	if (!rest->l)
 		return false;
 
-	n = span(rest, ";");
+	n = span(rest, ';');
 	name->p = rest->p;
 	name->l = n;
 	*val = pl_null;
 	pl_advance(rest, (ssize_t)n);
 
-	eq = span(name, "=");
+	eq = span(name, '=');
 	if (eq < name->l) {
 		val->p = name->p + eq + 1;
 		val->l = name->l - eq - 1;
