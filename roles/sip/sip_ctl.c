@@ -334,8 +334,15 @@ static int count_up(const struct edge *e)
 int edge_ctl_status(void *state, struct odict *od)
 {
 	const struct edge *e = state;
+	const unsigned media_up = (unsigned)__builtin_popcountll(
+					atomic_load(&e->media_up));
 	struct store_status st;
+	char backends[32];
 	int err;
+
+	(void)re_snprintf(backends, sizeof(backends), "%u/%u up",
+			  (unsigned)count_up(e) + media_up,
+			  (unsigned)dispatch_count(e->disp) + e->mediac);
 
 	err  = odict_entry_add(od, "calls", ODICT_INT,
 			       (int64_t)atomic_load(&e->calls));
@@ -343,17 +350,17 @@ int edge_ctl_status(void *state, struct odict *od)
 			       (int64_t)atomic_load(&e->active));
 	err |= odict_entry_add(od, "registered_aors", ODICT_INT, (int64_t)
 			       location_count(e->loc));
-	err |= odict_entry_add(od, "registered_contacts", ODICT_INT, (int64_t)
+	err |= odict_entry_add(od, "registrations", ODICT_INT, (int64_t)
 			       location_contacts(e->loc));
+	err |= odict_entry_add(od, "backends", ODICT_STRING, backends);
 	err |= odict_entry_add(od, "pbx_nodes", ODICT_INT, (int64_t)
 			       dispatch_count(e->disp));
 	err |= odict_entry_add(od, "pbx_nodes_up", ODICT_INT,
 			       (int64_t)count_up(e));
 	err |= odict_entry_add(od, "media_nodes", ODICT_INT,
 			       (int64_t)e->mediac);
-	err |= odict_entry_add(od, "media_nodes_up", ODICT_INT, (int64_t)
-			       __builtin_popcountll(
-					atomic_load(&e->media_up)));
+	err |= odict_entry_add(od, "media_nodes_up", ODICT_INT,
+			       (int64_t)media_up);
 	if (!store_status(e->store, &st))
 		err |= odict_entry_add(od, "store_queue", ODICT_INT,
 				       (int64_t)st.queue);
