@@ -415,7 +415,7 @@ uint16_t anchor_code(const struct ng_result *res, const char **why);
 void anchor_metrics(void);
 
 /* sip_ctl.c */
-enum { EDGE_CTL_CMDC = 3 };
+enum { EDGE_CTL_CMDC = 4 };
 extern const struct ctl_cmd edge_ctl_cmdv[EDGE_CTL_CMDC];
 int edge_ctl_status(void *state, struct odict *od);
 

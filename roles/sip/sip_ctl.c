@@ -3,6 +3,7 @@
  *                  registrations, backends
  */
 #include <string.h>
+#include "user/user.h"
 #include "internal.h"
 
 
@@ -369,9 +370,20 @@ int edge_ctl_status(void *state, struct odict *od)
 }
 
 
+/* "voipstack user" beside a running role */
+static void cmd_subscriber(struct ctl_req *req, int argc,
+			   const char *const *argv, void *arg)
+{
+	const struct edge *e = arg;
+
+	user_ctl(req, argc, argv, e->store);
+}
+
+
 const struct ctl_cmd edge_ctl_cmdv[EDGE_CTL_CMDC] = {
 	{"calls", NULL, "calls that this node has seen begin", cmd_calls},
 	{"registrations", "[AOR]", "contacts, of AORs that contain AOR",
 	 cmd_registrations},
 	{"backends", NULL, "PBX and media nodes", cmd_backends},
+	{USER_CTL_NAME, USER_CTL_ARGS, USER_CTL_HELP, cmd_subscriber},
 };
