@@ -387,8 +387,9 @@ static int test_net_timeout(void)
 	err = test_run_loop(2000);
 	TEST_ERR(err);
 	TEST_EQUALS(ETIMEDOUT, p.a.err);
-	/* 17.1.1.2: 0, 1, 3, 7, 15, 31, 63 */
-	TEST_EQUALS(7, p.a.seen_tx);
+	/* 17.1.1.2: 0, 1, 3, 7, 15, 31, 63; on a busy machine the last comes
+	   after the end */
+	TEST(p.a.seen_tx >= 6 && p.a.seen_tx <= 7);
  out:
 	pair_stop(&p);
 	return err;
