@@ -147,6 +147,8 @@ const void *cfg_get(const struct cfg *cfg, const char *section);
 /** The row "listen" of a section (struct cfg_addr), so that one role finds
     another on the same machine without its header; NULL: no such */
 const struct cfg_list *cfg_listen(const struct cfg *cfg, const char *section);
+bool cfg_same_section(const struct cfg *a, const struct cfg *b,
+		      const char *section);
 /** Position of an option of a section ("listen", "registrar.min_expires") */
 struct cfg_pos cfg_pos(const struct cfg *cfg, const char *section,
 		       const char *path);

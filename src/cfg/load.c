@@ -318,3 +318,38 @@ struct cfg_pos cfg_pos(const struct cfg *cfg, const char *section,
 
 	return pos;
 }
+
+
+static bool same_str(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+
+static bool same_val(const struct cfg_val *a, const struct cfg_val *b)
+{
+	const struct le *la, *lb;
+
+	if (!a || !b)
+		return a == b;
+	if (a->kind != b->kind || a->n != b->n ||
+	    !same_str(a->key, b->key) || !same_str(a->text, b->text))
+		return false;
+
+	for (la = a->vall.head, lb = b->vall.head; la && lb;
+	     la = la->next, lb = lb->next) {
+		if (!same_val(la->data, lb->data))
+			return false;
+	}
+
+	return true;
+}
+
+
+/** Does the same stand in both files for this section, in the same order? */
+bool cfg_same_section(const struct cfg *a, const struct cfg *b,
+		      const char *section)
+{
+	return a && b && same_val(cfg_val_find(a->root, section),
+				  cfg_val_find(b->root, section));
+}

@@ -299,7 +299,8 @@ int frame_run(const struct role *role, const struct options *opt,
 	tmr_init(&f.drain_tmr);
 	tmr_init(&f.beat_tmr);
 	f.env.state_dir = state_dir(opt);
-	f.env.node = cfg_self(cfg)->name;
+	str_ncpy(f.node, cfg_self(cfg)->name, sizeof(f.node));
+	f.env.node = f.node;
 
 	log_init((enum log_level)cfg_log(cfg)->level,
 		 (enum log_format)cfg_log(cfg)->format, role->name);

@@ -15,6 +15,7 @@ struct frame {
 	struct cfg *cfg;		/**< the one in force           */
 	void *state;			/**< of the role                */
 	struct role_env env;
+	char node[256];			/**< name, for the process's life */
 	struct ctl *ctl;
 	struct reload *reload;		/**< under way, or NULL         */
 	bool reload_again;		/**< HUP came meanwhile         */

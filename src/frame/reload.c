@@ -97,34 +97,91 @@ static void keep_old(struct reload *r)
 }
 
 
+static void set_log(const struct frame *f, const struct cfg *cfg)
+{
+	log_init((enum log_level)cfg_log(cfg)->level,
+		 (enum log_format)cfg_log(cfg)->format, f->role->name);
+}
+
+
+/* A role that cannot reload need not, if nothing of it has changed */
+static bool concerns_role(const struct frame *f, const struct cfg *cfg)
+{
+	static const char *const ground[] = {
+		"node", "nodes", "domains", "networks",
+	};
+	const struct cfg_section *const *sp;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ground); i++) {
+		if (!cfg_same_section(f->cfg, cfg, ground[i]))
+			return true;
+	}
+
+	for (sp = f->role->sections; sp && *sp; sp++) {
+		if (!cfg_same_section(f->cfg, cfg, (*sp)->name))
+			return true;
+	}
+
+	return false;
+}
+
+
+/* The role goes on with the old one, which says the same */
+static void nothing_new(struct reload *r)
+{
+	set_log(r->f, r->cfg);
+	log_info(NULL, "reloaded: nothing new for this role", NULL);
+	(void)notify_printf("READY=1\nSTATUS=ready");
+	finish(r);
+}
+
+
+static int swap(struct reload *r)
+{
+	struct frame *f = r->f;
+	struct cfg *old = f->cfg;
+	int err;
+
+	if (!f->role->reload) {
+		str_ncpy(r->why, "this role takes a new configuration only"
+			 " by a restart", sizeof(r->why));
+		return ENOTSUP;
+	}
+
+	err = f->role->reload(f->state, r->cfg, r->why, sizeof(r->why));
+	if (err)
+		return err;
+
+	f->cfg = r->cfg;
+	r->cfg = old;
+
+	return 0;
+}
+
+
 /* On the control loop: the thread is done */
 static void loaded(void *arg)
 {
 	struct reload *r = arg;
 	struct frame *f = r->f;
-	struct cfg *old = f->cfg;
 
 	if (!r->joined)
 		(void)pthread_join(r->thread, NULL);
 
-	if (!r->err && !f->role->reload) {
-		r->err = ENOTSUP;
-		str_ncpy(r->why, "this role takes a new configuration only"
-			 " by a restart", sizeof(r->why));
+	if (!r->err && !f->role->reload && !concerns_role(f, r->cfg)) {
+		nothing_new(r);
+		return;
 	}
+
 	if (!r->err)
-		r->err = f->role->reload(f->state, r->cfg, r->why,
-					 sizeof(r->why));
+		r->err = swap(r);
 	if (r->err) {
 		keep_old(r);
 		return;
 	}
 
-	f->cfg = r->cfg;
-	f->env.node = cfg_self(f->cfg)->name;
-	r->cfg = old;
-	log_init((enum log_level)cfg_log(f->cfg)->level,
-		 (enum log_format)cfg_log(f->cfg)->format, f->role->name);
+	set_log(f, f->cfg);
 	log_info(NULL, "reloaded", NULL);
 	(void)notify_printf("READY=1\nSTATUS=ready");
 	retire(r);
