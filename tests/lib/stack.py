@@ -69,7 +69,7 @@ def config(port, media_ports=None, extra=None):
                            "tcp:127.0.0.1:%d" % (port + 20)],
                 "proxy": ["127.0.0.1:%d" % port],
                 "ports": "%d-%d" % (port + 60, port + 99)},
-        "media": {"ng": "udp:127.0.0.1:%d" % (port + 30),
+        "media": {"ng": ["udp:127.0.0.1:%d" % (port + 30)],
                   "ports": media_ports},
     }
     return merge(base, extra or {})
