@@ -293,6 +293,7 @@ static void challenge(struct request *req, bool stale)
 	const struct sipauth_chal chal = {
 		.sa = req->w->auth, .proxy = !reg, .realm = req->realm,
 		.stale = stale,
+		.md5_only = req->w->conf->digest == EDGE_DIGEST_MD5,
 	};
 	int err;
 

@@ -39,6 +39,7 @@ enum {
 };
 
 /* sip_cfg.c: the section "sip" */
+enum edge_digest { EDGE_DIGEST_MD5 = 0, EDGE_DIGEST_BOTH };
 struct edge_cfg {
 	struct cfg_list listen;		/**< struct cfg_addr              */
 	struct {
@@ -54,6 +55,7 @@ struct edge_cfg {
 		uint64_t timeout;	/**< silence before the next node */
 	} dispatcher;
 	struct cfg_list media;		/**< struct cfg_addr              */
+	int digest;			/**< enum edge_digest             */
 	bool anchor;
 	struct cfg_list peers;		/**< struct cfg_addr              */
 	char *route_key;		/**< file; "": STATE/route.key    */

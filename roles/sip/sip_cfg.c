@@ -17,6 +17,8 @@ enum {
 	.offset = offsetof(struct edge_cfg, _member)
 #define HOUR (3600 * 1000)
 
+static const char *const digest_names[] = {"md5", "both", NULL};
+
 static const struct cfg_opt registrar_optv[] = {
 	{ROW("min_expires", CFG_DURATION, registrar.min_expires),
 	 .min = 1000, .max = 24 * HOUR, .def = "60s",
@@ -105,6 +107,10 @@ static const struct cfg_opt edge_optv[] = {
 		 "media, port 2223, or 127.0.0.1:2223 under role all"},
 	{ROW("anchor", CFG_BOOL, anchor), .def = "true",
 	 .help = "Route the media of calls through a media node"},
+	{ROW("digest", CFG_ENUM, digest), .def = "md5",
+	 .names = digest_names,
+	 .help = "What telephones are offered; both: SHA-256 too, at which "
+		 "old ones give up (baresip 1.0 does). Either is taken"},
 	{ROW("peers", CFG_ADDRS, peers), .max = 256,
 	 .help = "Addresses that are not challenged"},
 	{ROW("route_key", CFG_STRING, route_key), .max = 255, .def = "\"\"",

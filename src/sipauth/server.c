@@ -265,6 +265,8 @@ int sipauth_check(struct sipauth_req **reqp, struct sipauth *sa, bool proxy,
 int sipauth_challenge_print(struct re_printf *pf, const void *prm)
 {
 	const struct sipauth_chal *chal = prm;
+	const unsigned n = chal && chal->md5_only ? SIPAUTH_MD5 + 1
+						  : SIPAUTH_ALGS;
 	char nonce[SIPAUTH_NONCE];
 	int err = 0;
 
@@ -273,7 +275,7 @@ int sipauth_challenge_print(struct re_printf *pf, const void *prm)
 
 	/* RFC 8760 2.4 wants the strongest first; old clients take the first
 	   one only, whatever it is */
-	for (unsigned i=0; i<SIPAUTH_ALGS && !err; i++) {
+	for (unsigned i=0; i<n && !err; i++) {
 
 		sipauth_nonce_make(nonce, tmr_jiffies());
 		err = re_hprintf(pf, "%s: Digest realm=\"%s\", nonce=\"%s\", "

@@ -44,6 +44,7 @@ struct sipauth_chal {
 	bool proxy;			/**< Proxy-Authenticate (407)     */
 	const char *realm;
 	bool stale;			/**< stale=true (SIPAUTH_STALE)   */
+	bool md5_only;			/**< do not offer SHA-256         */
 };
 
 /** Header lines (CRLF) of the challenge: MD5 first, then SHA-256.  prm: a

@@ -190,7 +190,7 @@ static int request(struct sipcore_msg **msgp, const char *uri,
 static int challenged(struct sipcore_msg **msgp, const struct sipauth *sa,
 		      bool skip)
 {
-	const struct sipauth_chal chal = {sa, false, "sip.local", false};
+	const struct sipauth_chal chal = {.sa = sa, .realm = "sip.local"};
 	struct mbuf *mb = mbuf_alloc(1024);
 	char *text = NULL, *p;
 	int err;
