@@ -256,7 +256,7 @@ static int thread_start(struct worker *w)
 int worker_alloc(struct worker **wp, const char *name, unsigned idx,
 		 int (*init)(void *arg), void (*stop)(void *arg), void *arg)
 {
-	struct worker *w;
+	struct worker *w = NULL;
 	int err;
 
 	if (!wp)
@@ -282,7 +282,7 @@ int worker_alloc(struct worker **wp, const char *name, unsigned idx,
 
 int worker_adopt(struct worker **wp, const char *name)
 {
-	struct worker *w;
+	struct worker *w = NULL;
 	int err;
 
 	if (!wp)

@@ -65,7 +65,35 @@ static void late_handler(struct ctl_req *req, int argc,
 }
 
 
+enum { BIG = 4000000 };
+
+static void big_handler(struct ctl_req *req, int argc,
+			const char *const *argv, void *arg)
+{
+	struct odict *od = NULL;
+	char *s;
+	(void)argc;
+	(void)argv;
+	(void)arg;
+
+	s = mem_alloc(BIG + 1, NULL);
+	if (s) {
+		memset(s, 'x', BIG);
+		s[BIG] = '\0';
+	}
+	if (!s || odict_alloc(&od, 4) ||
+	    odict_entry_add(od, "big", ODICT_STRING, s))
+		ctl_fail(req, ENOMEM, "no memory");
+	else
+		ctl_reply(req, od);
+
+	mem_deref(od);
+	mem_deref(s);
+}
+
+
 static const struct ctl_cmd cmdv[] = {
+	{"big", NULL, "More than a socket takes at once", big_handler},
 	{"echo", "[WORD ...]", "Say it again", echo_handler},
 	{"late", NULL, "Fail later", late_handler},
 };
@@ -253,6 +281,40 @@ static int bad_client(void)
 }
 
 
+/* One who does not read holds up nobody, and gets all when he does */
+static int slow_client(void)
+{
+	static char buf[65536];
+	struct odict *od = NULL;
+	size_t total = 0;
+	ssize_t n;
+	int fd, err = 0;
+
+	fd = dial();
+	TEST(fd >= 0);
+	TEST(send(fd, "{\"cmd\":\"big\"}\n", 14, MSG_NOSIGNAL) == 14);
+	(void)usleep(100000);
+
+	err = ctl_ask(&od, t.dir, "x", "echo", 0, NULL);
+	TEST_ERR(err);
+
+	while ((n = recv(fd, buf, sizeof(buf), 0)) > 0)
+		total += (size_t)n;
+	TEST_EQUALS(BIG + strlen("{\"big\":\"\"}\n"), total);
+ out:
+	if (fd >= 0)
+		(void)close(fd);
+	mem_deref(od);
+	return err;
+}
+
+
+static int test_slow_client(void)
+{
+	return run(slow_client);
+}
+
+
 static int test_commands(void)
 {
 	return run(commands_client);
@@ -327,6 +389,7 @@ int main(int argc, char *argv[])
 	static const struct test_case cases[] = {
 		TEST_CASE_RAW(test_commands),
 		TEST_CASE_RAW(test_bad_clients),
+		TEST_CASE_RAW(test_slow_client),
 		TEST_CASE_RAW(test_listen_twice),
 		TEST_CASE(test_show),
 	};
