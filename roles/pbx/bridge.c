@@ -300,8 +300,9 @@ static void acked(struct channel *from, struct channel *to,
 
 /* The end -------------------------------------------------------------------*/
 
-/* What A is told about B's failure.  503 would say that we are overloaded
-   (RFC 3261 16.7 step 6), 401 and 407 that A could help; we follow no 3xx */
+/* What A is told about B's failure.  401 and 407 would say that A could help;
+   we follow no 3xx.  A 503 is the sip node's own (no media port, say): that of
+   a telephone it has made a 500 (RFC 3261 16.7 step 6) */
 static uint16_t code_map(uint16_t code)
 {
 	if (code < 400)
@@ -314,7 +315,6 @@ static uint16_t code_map(uint16_t code)
 	case 408: return 480;
 	case 420:
 	case 421: return 500;
-	case 503: return 500;
 	default:  return code;
 	}
 }

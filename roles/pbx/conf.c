@@ -28,9 +28,9 @@ static const struct cfg_opt pbx_optv[] = {
 	 .help = "Where SIP is taken; default udp and tcp, with role all "
 		 "127.0.0.1:5080, else the node's internal address:5060"},
 	{"proxy", CFG_ADDRS, offsetof(struct pbx_section, proxy),
-	 .help = "sip nodes: only they are answered, the first gets what "
-		 "starts here; default: nodes with role sip, or "
-		 "127.0.0.1:5060"},
+	 .help = "sip nodes: only they are answered, each gets the second "
+		 "legs of its calls; default: nodes with role sip, or "
+		 "127.0.0.1 with the port of sip.listen"},
 	{"ports", CFG_PORTS, offsetof(struct pbx_section, ports),
 	 .def = "30000-30999",
 	 .help = "UDP ports of the PBX's own RTP (echo, milliwatt)"},
@@ -275,22 +275,32 @@ int conf_init(struct conf *conf, const struct cfg *cfg,
 }
 
 
+/* On loopback an address says nothing: there the node is its port, and it
+   sends from it; what came by TCP has another, so that it must be the node's
+   own protocol at least */
+static bool is_node(const struct cfg_addr *n, const struct sipcore_flow *flow)
+{
+	if (!sa_cmp(&n->sa, &flow->remote, SA_ADDR))
+		return false;
+	if (!sa_is_loopback(&n->sa))
+		return true;
+	if (flow->proto != CFG_PROTO_UDP)
+		return n->proto == flow->proto;
+
+	return sa_port(&n->sa) == sa_port(&flow->remote);
+}
+
+
 /** The sip node that a message came from; NULL: a stranger */
 const struct cfg_addr *conf_node(const struct conf *conf,
 				 const struct sipcore_flow *flow)
 {
-	const struct cfg_addr *found = NULL;
 	size_t i;
 
 	for (i = 0; i < conf->nodec; i++) {
-		const struct cfg_addr *n = &conf->nodev[i];
-
-		if (sa_cmp(&n->sa, &flow->remote, SA_ALL))
-			return n;
-		/* TCP has another source port, and so may a second socket */
-		if (!found && sa_cmp(&n->sa, &flow->remote, SA_ADDR))
-			found = n;
+		if (is_node(&conf->nodev[i], flow))
+			return &conf->nodev[i];
 	}
 
-	return found;
+	return NULL;
 }
