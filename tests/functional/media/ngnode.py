@@ -140,11 +140,23 @@ class Phone:
         return n
 
 
+def free_base():
+    """Even, and the NG port below it is free."""
+    while True:
+        base = random.randrange(20000, 29000) & ~1
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            try:
+                s.bind(("127.0.0.1", base - 2))
+                return base
+            except OSError:
+                pass
+
+
 class Bed:
     """One media process"""
 
     def __init__(self, name, **media):
-        self.base = random.randrange(20000, 29000) & ~1
+        self.base = free_base()
         cfg = {"node": {"role": "media", "drain": "10ms"},
                "media": dict({"ng": ["udp:127.0.0.1:%d" % (self.base - 2)],
                               "ports": "%d-%d" % (self.base,
