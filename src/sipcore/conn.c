@@ -22,7 +22,10 @@
 #include "internal.h"
 
 
-enum { READ_BATCH = 4 };
+enum {
+	READ_BATCH = 4,
+	GRACE_MS   = 200,	/* for answers under way before closing */
+};
 
 struct sipcore_conn {
 	struct le he;		/* by address */
@@ -34,7 +37,8 @@ struct sipcore_conn {
 	int fd;
 	bool connecting;
 	bool closing;		/* when all is sent; input is thrown away */
-	bool shut;		/* all is sent */
+	bool shut;		/* our half is closed */
+	uint64_t shut_at;	/* closing: when it will be */
 	bool gone;		/* cannot be found any more */
 	int err;
 	struct mbuf *rx;	/* incomplete message, or NULL */
@@ -56,6 +60,7 @@ struct txitem {
 
 
 static void conn_timeout(void *arg);
+static void conn_shut(struct sipcore_conn *c);
 
 
 static uint32_t addr_hash(const struct sipcore *core, const struct sa *sa)
@@ -156,6 +161,8 @@ static uint64_t conn_deadline(const struct sipcore_conn *c)
 		t = c->msg_start + lim->msg_time;
 	if (c->tx_start && c->tx_start + lim->msg_time < t)
 		t = c->tx_start + lim->msg_time;
+	if (c->shut_at && !c->shut && !c->txl.head && c->shut_at < t)
+		t = c->shut_at;
 
 	return t;
 }
@@ -180,6 +187,11 @@ static void conn_timeout(void *arg)
 		return;
 	}
 
+	if (c->shut_at && !c->shut && !c->txl.head) {
+		conn_shut(c);
+		return;
+	}
+
 	if (c->msg_start || c->tx_start)
 		++c->core->stats.limit_hits;
 
@@ -187,13 +199,21 @@ static void conn_timeout(void *arg)
 }
 
 
-/* Close our half and wait for the peer's: closing at once would send a reset,
-   which can overtake the answer */
+/* Input has come to an end that nobody can mend.  Answers to what came before
+   may still be made by another worker; then our half is closed, and the peer's
+   waited for: closing at once would send a reset, which can overtake them */
+static void conn_closing(struct sipcore_conn *c)
+{
+	if (!c->shut_at)
+		c->shut_at = tmr_jiffies() + GRACE_MS;
+
+	if (!c->shut)
+		conn_arm(c);
+}
+
+
 static void conn_shut(struct sipcore_conn *c)
 {
-	if (c->shut || c->gone)
-		return;
-
 	c->shut = true;
 	(void)shutdown(c->fd, SHUT_WR);
 	c->msg_start = tmr_jiffies();
@@ -229,7 +249,7 @@ static void conn_writable(struct sipcore_conn *c)
 
 	c->tx_start = 0;
 	if (c->closing)
-		conn_shut(c);
+		conn_closing(c);
 }
 
 
@@ -339,10 +359,16 @@ static bool is_lost(const uint8_t *p, size_t hlen)
 	struct pl val;
 	uint32_t v;
 
-	return !nl || !memmem(p, (size_t)(nl - p), "SIP/", 4) ||
-		!sipcore_scan(p, hlen, SIPCORE_HDR_CONTENT_LENGTH, &val) ||
-		sipcore_u32(&val, &v) ||
-		sipcore_has_stray((const char *)p, hlen);
+	if (!nl || !memmem(p, (size_t)(nl - p), "SIP/", 4) ||
+	    !sipcore_scan(p, hlen, SIPCORE_HDR_CONTENT_LENGTH, &val) ||
+	    sipcore_u32(&val, &v) || sipcore_has_stray((const char *)p, hlen))
+		return true;
+
+	/* a second length: which one did the sender mean? */
+	nl = memchr(val.p, '\n', hlen - (size_t)(val.p - (const char *)p));
+
+	return nl && sipcore_scan(nl + 1, hlen - (size_t)(nl + 1 - p),
+				  SIPCORE_HDR_CONTENT_LENGTH, &val);
 }
 
 
@@ -470,7 +496,7 @@ static void conn_readable(struct sipcore_conn *c)
 	}
 
 	if (c->closing && !c->txl.head)
-		conn_shut(c);
+		conn_closing(c);
 }
 
 
@@ -706,6 +732,8 @@ int sipcore_tcp_send(struct sipcore *core, struct sipcore_flow *flow,
 		c = sipcore_slots_get(&core->conns,
 				      sipcore_id_slot(flow->conn),
 				      (uint32_t)flow->conn);
+		if (c && c->shut)
+			c = NULL;
 		if (!c && !(fallback && sa_isset(fallback, SA_ALL)))
 			return ENOTCONN;
 		if (!c)

@@ -840,6 +840,8 @@ static int test_net_raw_tcp(void)
 	TEST_ERR(err);
 	TEST(!strncmp(r.buf, "SIP/2.0 400 Bad Request (Missing Content-L",
 		      40));
+	err = wait_ms(250);
+	TEST_ERR(err);
 	TEST_EQUALS(ECONNRESET, raw_hear(&r));
 	(void)close(r.fd);
 
@@ -851,6 +853,8 @@ static int test_net_raw_tcp(void)
 	err = raw_hear(&r);
 	TEST_ERR(err);
 	TEST(!strncmp(r.buf, "SIP/2.0 513 ", 12));
+	err = wait_ms(250);
+	TEST_ERR(err);
 	TEST_EQUALS(ECONNRESET, raw_hear(&r));
 	(void)close(r.fd);
 
