@@ -464,7 +464,7 @@ static const char *offer_answer(struct mworker *w, const struct ng_val *in,
 {
 	struct ask a;
 	struct session *s;
-	struct party *f, *t;
+	struct party *f = NULL, *t = NULL;
 	const char *reason;
 	bool fresh;
 	int err;
