@@ -162,7 +162,12 @@ static void sent(struct branch *br)
 		 &req->msg->met, br->ruri ? br->ruri : "", req->aor,
 		 nat_flow_print, &br->flow, br->id);
 
-	if (req->msg->method != SIPCORE_INVITE || !req->st)
+	/* an ACK has no response that could end it */
+	if (!req->st) {
+		request_close(req);
+		return;
+	}
+	if (req->msg->method != SIPCORE_INVITE)
 		return;
 	if (br->node >= 0)
 		tmr_start(&br->tmr, req->w->conf->dispatcher.timeout,
