@@ -161,6 +161,12 @@ def digest(challenge, user, password, method, uri, nc=1):
     return out
 
 
+def is_stale(rsp):
+    """Right, but the nonce was too old: try again (RFC 7616 3.3)"""
+    return any(re.search(r'stale="?true', v, re.I) for v in
+               rsp.all("www-authenticate") + rsp.all("proxy-authenticate"))
+
+
 def best_challenge(values):
     """SHA-256 before MD5, whatever else is offered is left alone"""
     for algo in ("sha-256", "md5"):
@@ -549,11 +555,16 @@ class Ua(asyncio.DatagramProtocol):
         Raises SipError(0) if none comes, SipError(status) from 300 on"""
         addr = addr or self.proxy
         rsp = await self._once(msg, addr, timeout, call)
-        if auth and rsp.status in (401, 407):
-            again = self._authorized(msg, rsp)
+        tries = 0
+        while auth and rsp.status in (401, 407) and (
+                not tries or tries < 4 and is_stale(rsp)):
+            tries += 1
+            msg = self._authorized(msg, rsp)
             if call:
-                call.cseq = again.cseq[0]
-            rsp = await self._once(again, addr, timeout, call)
+                call.cseq = msg.cseq[0]
+            else:
+                self.reg_cseq = max(self.reg_cseq, msg.cseq[0])
+            rsp = await self._once(msg, addr, timeout, call)
         if rsp.status >= 300:
             raise SipError(rsp.status, rsp.reason, rsp)
         return rsp
@@ -570,6 +581,8 @@ class Ua(asyncio.DatagramProtocol):
                 v = self.via()
             elif n == "CSeq":
                 v = "%d %s" % (num + 1, method)
+            elif n == out:
+                continue
             again.add(n, v)
         ch = best_challenge(rsp.all(name))
         return again.add(out, digest(ch, self.user, self.password,
@@ -636,7 +649,6 @@ class Ua(asyncio.DatagramProtocol):
         msg.add("CSeq", "%d REGISTER" % self.reg_cseq)
         msg.add("Contact", contact or "<%s>;expires=%d" % (
             self.contact, expires)).add("Expires", expires)
-        self.reg_cseq += 1           # the answer to a challenge takes one
         rsp = await self.transact(msg, timeout=timeout)
         self.expires_at = time.time() + self._granted(rsp, expires)
         return rsp
