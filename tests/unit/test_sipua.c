@@ -297,13 +297,13 @@ static int run_ms(uint32_t ms)
 }
 
 
-/* Step by step until *n reaches want, or 3 s */
+/* Step by step until *n reaches want, or 5 s: glare waits for up to 4 */
 static int until(const unsigned *n, unsigned want)
 {
 	unsigned i;
 	int err = 0;
 
-	for (i = 0; i < 600 && *n < want && !err; i++)
+	for (i = 0; i < 1000 && *n < want && !err; i++)
 		err = run_ms(5);
 
 	return err ? err : *n < want ? ETIMEDOUT : 0;
