@@ -18,7 +18,8 @@ enum { HASH_CONNS = 1024 };
 
 /* A response belongs to the worker that its branch names, everything else to
    the one that the Call-ID hashes to */
-static unsigned owner_of(const struct sipcore *core, const uint8_t *p, size_t n)
+static unsigned owner_of(const struct sipcore *core, const uint8_t *p,
+			 size_t n)
 {
 	struct pl rest, val;
 	struct sipcore_via via;

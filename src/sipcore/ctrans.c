@@ -198,37 +198,6 @@ static void start_timers(struct sipcore_ctrans *ct)
 
 /* ---- sending */
 
-static int with_via(struct sipcore_ctrans *ct, const uint8_t *p, size_t n)
-{
-	const uint8_t *nl = memchr(p, '\n', n);
-	char via[SIPCORE_VIA_MAX];
-	struct sipcore_octets *oc;
-	size_t line, vl;
-	int err;
-
-	if (!nl)
-		return EINVAL;
-
-	err = sipcore_via_print(ct->core, &ct->flow, ct->id, via, sizeof(via),
-				&vl);
-	if (err)
-		return err;
-
-	oc = mem_alloc(sizeof(*oc) + n + vl, NULL);
-	if (!oc)
-		return ENOMEM;
-
-	line  = (size_t)(nl - p) + 1;
-	oc->n = n + vl;
-	memcpy(oc->v, p, line);
-	memcpy(oc->v + line, via, vl);
-	memcpy(oc->v + line + vl, p + line, n - line);
-	ct->req = oc;
-
-	return 0;
-}
-
-
 static int ctrans_alloc(struct sipcore_ctrans **ctp, struct sipcore *core,
 			const struct sipcore_flow *to)
 {
@@ -291,7 +260,8 @@ int sipcore_request(struct sipcore_ctrans **ctp, struct sipcore *core,
 		goto out;
 	}
 
-	err = with_via(ct, mbuf_buf(mb), mbuf_get_left(mb));
+	err = sipcore_with_via(&ct->req, core, &ct->flow, ct->id,
+			       mbuf_buf(mb), mbuf_get_left(mb));
 	if (err)
 		goto out;
 

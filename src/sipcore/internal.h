@@ -9,19 +9,19 @@ struct sipcore_lim {
 	unsigned hdrs;		/* header fields of a message */
 };
 
-/* name.c */
+/* msg/name.c */
 enum sipcore_hdrid sipcore_name_hdrid(const struct pl *name);
 enum sipcore_method sipcore_name_method(const struct pl *name);
 enum cfg_proto sipcore_name_proto(const struct pl *name);
 const char *sipcore_proto_name(enum cfg_proto proto);
 
-/* text.c: the grammar's small change */
+/* msg/text.c: the grammar's small change */
 bool sipcore_is_ws(char c);
 bool sipcore_is_token(const struct pl *pl);
 void sipcore_trim(struct pl *pl);
 int  sipcore_u32(const struct pl *pl, uint32_t *v);
 
-/* msg.c */
+/* msg/msg.c */
 
 /** Position in a stream: reset (zeroed) after each message */
 struct sipcore_frame {
@@ -31,7 +31,7 @@ struct sipcore_frame {
 };
 
 enum {
-	SIPCORE_STREAM = 1 << 0,	/* exact length, Content-Length needed */
+	SIPCORE_STREAM = 1 << 0,	/* Content-Length is needed */
 	SIPCORE_LARGE  = 1 << 1,	/* only the headers: answer 513 */
 };
 
@@ -39,7 +39,16 @@ int sipcore_msg_read(struct sipcore_msg **msgp, const uint8_t *p, size_t n,
 		     unsigned flags, const struct sipcore_lim *lim,
 		     const struct sa *src);
 
-/* frame.c */
+/* msg/uri.c */
+int sipcore_host_take(struct pl *pl, struct pl *host, int *af);
+int sipcore_port_take(struct pl *pl, uint16_t *port);
+
+/* msg/startline.c */
+int  sipcore_startline(struct sipcore_msg *msg);
+void sipcore_malformed(struct sipcore_msg *msg, uint16_t code,
+		       const char *what);
+
+/* msg/frame.c */
 int    sipcore_frame(struct sipcore_frame *fr, const uint8_t *p, size_t n);
 size_t sipcore_leading_crlf(const uint8_t *p, size_t n);
 size_t sipcore_header_len(const uint8_t *p, size_t n);
@@ -93,7 +102,7 @@ struct sipcore_octets {
 
 struct sipcore_octets *sipcore_octets_dup(const void *p, size_t n);
 
-/* net.c */
+/* net/net.c */
 struct sipcore_listener {
 	enum cfg_proto proto;
 	struct sa sa;
@@ -142,7 +151,8 @@ struct sipcore_cross {
 };
 
 int sipcore_cross(struct sipcore_net *net, unsigned idx,
-		  const struct sipcore_cross *head, const uint8_t *p, size_t n);
+		  const struct sipcore_cross *head, const uint8_t *p,
+		  size_t n);
 
 /* core.c */
 typedef bool (sipcore_drop_h)(bool tx, const uint8_t *p, size_t n, void *arg);
@@ -190,25 +200,26 @@ int  sipcore_process(struct sipcore *core, const struct sipcore_flow *flow,
 		     const uint8_t *p, size_t n, unsigned flags);
 void sipcore_cross_here(struct sipcore *core, struct sipcore_cross *cr);
 
-/* send.c */
+/* net/send.c */
 int  sipcore_tx(struct sipcore *core, struct sipcore_flow *flow,
 		const struct sa *fallback, const uint8_t *p, size_t n,
 		uint64_t ct);
 int  sipcore_pick(struct sipcore *core, const struct sipcore_flow *to);
-int  sipcore_via_print(struct sipcore *core, const struct sipcore_flow *to,
-		       uint64_t id, char *buf, size_t sz, size_t *n);
+int  sipcore_with_via(struct sipcore_octets **ocp, struct sipcore *core,
+		      const struct sipcore_flow *to, uint64_t id,
+		      const uint8_t *p, size_t n);
 bool sipcore_branch_id(const struct sipcore_net *net, const struct pl *branch,
 		       uint64_t *id);
 void sipcore_reply_flow(const struct sipcore_msg *msg,
 			struct sipcore_flow *flow, struct sa *fallback);
 
-/* udp.c */
+/* net/udp.c */
 int sipcore_udp_bind(int *fdp, const struct sa *sa, bool share);
 int sipcore_udp_start(struct sipcore_sock *sock);
 int sipcore_udp_send(struct sipcore_sock *sock, const struct sa *dst,
 		     const uint8_t *p, size_t n);
 
-/* tcp.c, conn.c */
+/* net/tcp.c, net/conn.c */
 struct sipcore_conn;
 
 int  sipcore_tcp_bind(int *fdp, const struct sa *sa, bool share);

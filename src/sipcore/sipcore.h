@@ -113,7 +113,7 @@ struct sipcore_msg {
 	struct pl body;
 	struct pl ctype;		/**< Content-Type value            */
 	const char *malformed;		/**< what is wrong, or NULL        */
-	uint16_t malformed_code;	/**< ... and its status: 400, 505, 513 */
+	uint16_t malformed_code;	/**< ... and its status            */
 	char sid[33];			/**< Session-ID (RFC 7989): received, or
 					     derived from the Call-ID      */
 };
@@ -235,8 +235,9 @@ int sipcore_net_alloc(struct sipcore_net **netp,
 
 /**
  * A new request.  st lives until its end handler has run; who keeps it longer
- * takes a reference (calls then return ENOTCONN).  For ACK (to a 2xx) st is NULL.  CANCEL
- * is answered by the core and goes to the transaction's cancel handler.
+ * takes a reference (calls then return ENOTCONN).  For ACK (to a 2xx) st is
+ * NULL.  CANCEL is answered by the core and goes to the transaction's cancel
+ * handler.
  * Malformed requests never come here: the core answers 400 (RFC 3261 16.3,
  * 8.2), 505 for another version, 513 for too large.
  * The handler (or what it starts) must answer st; msg may be kept by mem_ref.
@@ -275,8 +276,8 @@ int sipcore_laddr(const struct sipcore *core, const struct sipcore_flow *to,
 		  struct sa *local);
 /** true if host:port of the URI is one of our listeners */
 bool sipcore_is_self(const struct sipcore_net *net, const struct uri *uri);
-/** URI with a numeric host -> where to send (RFC 3263 for addresses): transport
-    parameter, default port.  ENOENT: a name (needs resolving) */
+/** URI with a numeric host -> where to send (RFC 3263 for addresses):
+    transport parameter, default port.  ENOENT: a name (needs resolving) */
 int sipcore_uri_flow(struct sipcore_flow *flow, const struct uri *uri);
 
 /* strans.c ----------------------------------------------------------------*/
@@ -284,7 +285,7 @@ int sipcore_uri_flow(struct sipcore_flow *flow, const struct uri *uri);
 /** The request was cancelled (RFC 3261 9.2): answer 487 */
 typedef void (sipcore_cancel_h)(struct sipcore_strans *st,
 				struct sipcore_msg *cancel, void *arg);
-/** The transaction ended: err 0, ETIMEDOUT (no ACK, timer H), transport error */
+/** The transaction ended: err 0; ETIMEDOUT no ACK (timer H), no answer */
 typedef void (sipcore_end_h)(int err, void *arg);
 
 void sipcore_strans_handlers(struct sipcore_strans *st,
@@ -301,7 +302,8 @@ const char *sipcore_strans_tag(const struct sipcore_strans *st);
     for 2xx retransmission (RFC 6026 Accepted) */
 int sipcore_reply(struct sipcore_strans *st, uint16_t code,
 		  const char *reason, const char *fmt, ...);
-/** A response made elsewhere (forwarded): all bytes, top Via is the client's */
+/** A response made elsewhere (forwarded): all bytes, the client's Via on
+    top */
 int sipcore_respond(struct sipcore_strans *st, uint16_t code,
 		    struct mbuf *mb);
 
@@ -309,8 +311,8 @@ int sipcore_respond(struct sipcore_strans *st, uint16_t code,
 
 /**
  * A response, or err: ETIMEDOUT (timer B/F), or the transport's error.
- * INVITE: each provisional, each 2xx (also repeated and forked ones, RFC 6026),
- * one other final.  After a final (non-2xx) or err it is not called again.
+ * INVITE: each provisional, each 2xx (also repeated and forked ones, RFC
+ * 6026), one other final.  After a final (non-2xx) or err it is not called again.
  */
 typedef void (sipcore_response_h)(int err, struct sipcore_msg *resp,
 				  void *arg);

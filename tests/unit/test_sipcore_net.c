@@ -908,8 +908,8 @@ static int test_net_slow_reader(void)
 
 	for (unsigned i=0; i<2000 && !closed; i++) {
 		for (unsigned k=0; k<50; k++) {
-			ssize_t n = send(r.fd, opt + off, sizeof(opt) - 1 - off,
-					 MSG_NOSIGNAL);
+			ssize_t n = send(r.fd, opt + off,
+					 sizeof(opt) - 1 - off, MSG_NOSIGNAL);
 
 			if (n > 0)
 				off = (off + (size_t)n) % (sizeof(opt) - 1);

@@ -1,13 +1,13 @@
 /**
- * @file sipcore/name.c  Names of headers, methods, transports; reason phrases
- * (RFC 3261 7.3.3, 21 and the IANA registry)
+ * @file sipcore/msg/name.c  Names of headers, methods and transports, reason
+ * phrases (RFC 3261 7.3.3, 21 and the IANA registry)
  */
 #include <string.h>
 #include <strings.h>
 #include <re.h>
 #include "cfg/cfg.h"
-#include "sipcore.h"
-#include "internal.h"
+#include "sipcore/sipcore.h"
+#include "sipcore/internal.h"
 
 
 struct name {

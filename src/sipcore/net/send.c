@@ -1,5 +1,5 @@
 /**
- * @file sipcore/send.c  Which way out: listeners, our address, Via, branch
+ * @file sipcore/net/send.c  Which way out: listeners, our address, Via, branch
  * (RFC 3261 18.1, 18.2.2, RFC 3581)
  *
  * A branch of ours is "z9hG4bK", then worker, slot and generation of the
@@ -11,8 +11,8 @@
 #include <unistd.h>
 #include <re.h>
 #include "cfg/cfg.h"
-#include "sipcore.h"
-#include "internal.h"
+#include "sipcore/sipcore.h"
+#include "sipcore/internal.h"
 
 
 enum {
@@ -206,8 +206,8 @@ bool sipcore_branch_id(const struct sipcore_net *net, const struct pl *branch,
 
 
 /* "Via: SIP/2.0/UDP 10.0.0.1:5060;branch=...;rport" CRLF, without printf */
-int sipcore_via_print(struct sipcore *core, const struct sipcore_flow *to,
-		      uint64_t id, char *buf, size_t sz, size_t *n)
+static int via_print(struct sipcore *core, const struct sipcore_flow *to,
+		     uint64_t id, char buf[SIPCORE_VIA_MAX], size_t *n)
 {
 	const char *proto = sipcore_proto_name(to->proto);
 	char addr[64], *p = buf;
@@ -215,9 +215,6 @@ int sipcore_via_print(struct sipcore *core, const struct sipcore_flow *to,
 	unsigned port;
 	bool v6;
 	int err;
-
-	if (sz < SIPCORE_VIA_MAX)
-		return EOVERFLOW;
 
 	err = sipcore_laddr(core, to, &local);
 	if (err)
@@ -364,38 +361,35 @@ static int via_flow(struct sipcore_flow *flow, const uint8_t *p, size_t n)
 
 
 /* Behind the start line goes our Via */
-static int with_via(struct mbuf **mbp, struct sipcore *core,
-		    const struct sipcore_flow *to, uint64_t id,
-		    const uint8_t *p, size_t n)
+int sipcore_with_via(struct sipcore_octets **ocp, struct sipcore *core,
+		     const struct sipcore_flow *to, uint64_t id,
+		     const uint8_t *p, size_t n)
 {
 	const uint8_t *nl = memchr(p, '\n', n);
+	struct sipcore_octets *oc;
 	char via[SIPCORE_VIA_MAX];
-	struct mbuf *mb;
 	size_t line, vl;
 	int err;
 
 	if (!nl)
 		return EINVAL;
 
-	err = sipcore_via_print(core, to, id, via, sizeof(via), &vl);
+	err = via_print(core, to, id, via, &vl);
 	if (err)
 		return err;
 
-	mb = mbuf_alloc(n + vl);
-	if (!mb)
+	oc = mem_alloc(sizeof(*oc) + n + vl, NULL);
+	if (!oc)
 		return ENOMEM;
 
-	line = (size_t)(nl - p) + 1;
-	err  = mbuf_write_mem(mb, p, line);
-	err |= mbuf_write_mem(mb, (uint8_t *)via, vl);
-	err |= mbuf_write_mem(mb, p + line, n - line);
+	line  = (size_t)(nl - p) + 1;
+	oc->n = n + vl;
+	memcpy(oc->v, p, line);
+	memcpy(oc->v + line, via, vl);
+	memcpy(oc->v + line + vl, p + line, n - line);
+	*ocp = oc;
 
-	if (err)
-		mem_deref(mb);
-	else
-		*mbp = mb;
-
-	return err;
+	return 0;
 }
 
 
@@ -403,7 +397,7 @@ int sipcore_send(struct sipcore *core, const struct sipcore_flow *to,
 		 struct mbuf *mb, bool add_via)
 {
 	struct sipcore_flow flow;
-	struct mbuf *out = NULL;
+	struct sipcore_octets *oc;
 	int err = 0;
 
 	if (!core || !mb || !mbuf_get_left(mb) || (!to && add_via))
@@ -421,15 +415,15 @@ int sipcore_send(struct sipcore *core, const struct sipcore_flow *to,
 				  mbuf_get_left(mb), 0);
 
 	/* no transaction has this slot: a response to it is a stray one */
-	err = with_via(&out, core, &flow,
-		       sipcore_id(core->idx, SIPCORE_SLOT_MAX,
-				  core->stateless++),
-		       mbuf_buf(mb), mbuf_get_left(mb));
+	err = sipcore_with_via(&oc, core, &flow,
+			       sipcore_id(core->idx, SIPCORE_SLOT_MAX,
+					  core->stateless++),
+			       mbuf_buf(mb), mbuf_get_left(mb));
 	if (err)
 		return err;
 
-	err = sipcore_tx(core, &flow, NULL, out->buf, out->end, 0);
-	mem_deref(out);
+	err = sipcore_tx(core, &flow, NULL, oc->v, oc->n, 0);
+	mem_deref(oc);
 
 	return err;
 }

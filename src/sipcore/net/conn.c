@@ -1,5 +1,5 @@
 /**
- * @file sipcore/conn.c  Connections (RFC 3261 18, RFC 5626 3.5.1 keep-alive)
+ * @file sipcore/net/conn.c  Connections (RFC 3261 18)
  *
  * A connection lives on the worker that accepted or opened it.  What arrives
  * is read into the worker's one buffer; only an incomplete message is copied,
@@ -18,37 +18,13 @@
 #include <unistd.h>
 #include <re.h>
 #include "cfg/cfg.h"
-#include "sipcore.h"
-#include "internal.h"
+#include "sipcore/sipcore.h"
+#include "sipcore/internal.h"
+#include "conn.h"
 
 
 enum {
-	READ_BATCH = 4,
 	GRACE_MS   = 200,	/* for answers under way before closing */
-};
-
-struct sipcore_conn {
-	struct le he;		/* by address */
-	struct sipcore *core;
-	struct sa remote;
-	struct sa local;	/* our listener of this kind */
-	uint64_t id;
-	uint32_t slot;
-	int fd;
-	bool connecting;
-	bool closing;		/* when all is sent; input is thrown away */
-	bool shut;		/* our half is closed */
-	uint64_t shut_at;	/* closing: when it will be */
-	bool gone;		/* cannot be found any more */
-	int err;
-	struct mbuf *rx;	/* incomplete message, or NULL */
-	struct sipcore_frame fr;
-	struct list txl;
-	size_t txn;
-	struct tmr tmr;
-	uint64_t last;		/* last byte either way */
-	uint64_t msg_start;	/* incomplete message since, or 0 */
-	uint64_t tx_start;	/* waiting to be sent since, or 0 */
 };
 
 struct txitem {
@@ -57,7 +33,6 @@ struct txitem {
 	size_t off, n;
 	uint8_t v[];
 };
-
 
 static void conn_timeout(void *arg);
 static void conn_shut(struct sipcore_conn *c);
@@ -140,7 +115,7 @@ static void ended(void *arg)
 
 
 /* End it from the loop: who called may be in the middle of something */
-static void conn_fail(struct sipcore_conn *c, int err)
+void sipcore_conn_fail(struct sipcore_conn *c, int err)
 {
 	if (c->gone)
 		return;
@@ -168,7 +143,7 @@ static uint64_t conn_deadline(const struct sipcore_conn *c)
 }
 
 
-static void conn_arm(struct sipcore_conn *c)
+void sipcore_conn_arm(struct sipcore_conn *c)
 {
 	const uint64_t now = tmr_jiffies(), t = conn_deadline(c);
 
@@ -183,7 +158,7 @@ static void conn_timeout(void *arg)
 	struct sipcore_conn *c = arg;
 
 	if (conn_deadline(c) > tmr_jiffies()) {
-		conn_arm(c);
+		sipcore_conn_arm(c);
 		return;
 	}
 
@@ -202,13 +177,13 @@ static void conn_timeout(void *arg)
 /* Input has come to an end that nobody can mend.  Answers to what came before
    may still be made by another worker; then our half is closed, and the peer's
    waited for: closing at once would send a reset, which can overtake them */
-static void conn_closing(struct sipcore_conn *c)
+void sipcore_conn_closing(struct sipcore_conn *c)
 {
 	if (!c->shut_at)
 		c->shut_at = tmr_jiffies() + GRACE_MS;
 
 	if (!c->shut)
-		conn_arm(c);
+		sipcore_conn_arm(c);
 }
 
 
@@ -217,7 +192,7 @@ static void conn_shut(struct sipcore_conn *c)
 	c->shut = true;
 	(void)shutdown(c->fd, SHUT_WR);
 	c->msg_start = tmr_jiffies();
-	conn_arm(c);
+	sipcore_conn_arm(c);
 }
 
 
@@ -232,7 +207,7 @@ static void conn_writable(struct sipcore_conn *c)
 
 		if (n < 0) {
 			if (errno != EAGAIN && errno != EINTR)
-				conn_fail(c, errno);
+				sipcore_conn_fail(c, errno);
 			return;
 		}
 
@@ -249,7 +224,7 @@ static void conn_writable(struct sipcore_conn *c)
 
 	c->tx_start = 0;
 	if (c->closing)
-		conn_closing(c);
+		sipcore_conn_closing(c);
 }
 
 
@@ -261,7 +236,7 @@ static int enqueue(struct sipcore_conn *c, const uint8_t *p, size_t n,
 
 	if (c->txn + n > core->net->lim.conn_queue) {
 		++core->stats.limit_hits;
-		conn_fail(c, ENOBUFS);
+		sipcore_conn_fail(c, ENOBUFS);
 		return ENOBUFS;
 	}
 
@@ -278,7 +253,7 @@ static int enqueue(struct sipcore_conn *c, const uint8_t *p, size_t n,
 
 	if (!c->tx_start) {
 		c->tx_start = tmr_jiffies();
-		conn_arm(c);
+		sipcore_conn_arm(c);
 	}
 
 	return 0;
@@ -288,7 +263,7 @@ static int enqueue(struct sipcore_conn *c, const uint8_t *p, size_t n,
 static int conn_listen(struct sipcore_conn *c);
 
 
-static int conn_write(struct sipcore_conn *c, const uint8_t *p, size_t n,
+int sipcore_conn_write(struct sipcore_conn *c, const uint8_t *p, size_t n,
 		      uint64_t ct)
 {
 	ssize_t done = 0;
@@ -300,7 +275,7 @@ static int conn_write(struct sipcore_conn *c, const uint8_t *p, size_t n,
 		if (done < 0) {
 			if (errno != EAGAIN && errno != EINTR) {
 				err = errno;
-				conn_fail(c, err);
+				sipcore_conn_fail(c, err);
 				return err;
 			}
 			done = 0;
@@ -315,188 +290,9 @@ static int conn_write(struct sipcore_conn *c, const uint8_t *p, size_t n,
 		err = conn_listen(c);
 	/* half a message must not be followed by another one */
 	if (err && done)
-		conn_fail(c, err);
+		sipcore_conn_fail(c, err);
 
 	return err;
-}
-
-
-/* CRLF CRLF asks for CRLF.  Returns bytes taken */
-static size_t keepalive(struct sipcore_conn *c, const uint8_t *p, size_t n)
-{
-	static const uint8_t pong[] = "\r\n";
-	const size_t k = sipcore_leading_crlf(p, n);
-
-	if (k >= 4)
-		(void)conn_write(c, pong, 2, 0);
-
-	return k;
-}
-
-
-/* One that ends the connection is answered here, not by the worker that would
-   own it: its answer could come too late */
-static void conn_process(struct sipcore_conn *c, const uint8_t *p, size_t n,
-			 unsigned flags)
-{
-	struct sipcore_flow flow = {
-		.proto = CFG_PROTO_TCP, .local = c->local,
-		.remote = c->remote, .conn = c->id,
-	};
-
-	flags |= SIPCORE_STREAM;
-	if (c->closing)
-		sipcore_process(c->core, &flow, p, n, flags);
-	else
-		sipcore_rx(c->core, &flow, p, n, flags);
-}
-
-
-/* RFC 3261 18.3: after these nobody knows where the next message begins */
-static bool is_lost(const uint8_t *p, size_t hlen)
-{
-	const uint8_t *nl = memchr(p, '\n', hlen);
-	struct pl val;
-	uint32_t v;
-
-	if (!nl || !memmem(p, (size_t)(nl - p), "SIP/", 4) ||
-	    !sipcore_scan(p, hlen, SIPCORE_HDR_CONTENT_LENGTH, &val) ||
-	    sipcore_u32(&val, &v) || sipcore_has_stray((const char *)p, hlen))
-		return true;
-
-	/* a second length: which one did the sender mean? */
-	nl = memchr(val.p, '\n', hlen - (size_t)(val.p - (const char *)p));
-
-	return nl && sipcore_scan(nl + 1, hlen - (size_t)(nl + 1 - p),
-				  SIPCORE_HDR_CONTENT_LENGTH, &val);
-}
-
-
-/* Take whole messages off the front.  Returns bytes taken */
-static size_t conn_parse(struct sipcore_conn *c, const uint8_t *p, size_t n)
-{
-	const size_t max = c->core->net->lim.msg_size;
-	size_t pos = 0;
-
-	while (pos < n && !c->gone && !c->closing) {
-		if (!c->fr.scan && !c->fr.hlen) {
-			pos += keepalive(c, p + pos, n - pos);
-			if (pos >= n)
-				break;
-		}
-
-		if (sipcore_frame(&c->fr, p + pos, n - pos) &&
-		    !(c->fr.hlen && c->fr.total > max)) {
-
-			if (n - pos > max) {
-				++c->core->stats.limit_hits;
-				conn_fail(c, EMSGSIZE);
-			}
-			break;
-		}
-
-		if (c->fr.total > max) {
-			++c->core->stats.limit_hits;
-			c->closing = true;
-			conn_process(c, p + pos, c->fr.hlen, SIPCORE_LARGE);
-			break;
-		}
-
-		c->closing = is_lost(p + pos, c->fr.hlen);
-		conn_process(c, p + pos, c->fr.total, 0);
-		pos += c->fr.total;
-		memset(&c->fr, 0, sizeof(c->fr));
-	}
-
-	return pos;
-}
-
-
-/* Keep what is left for the next read */
-static int conn_keep(struct sipcore_conn *c, const uint8_t *p, size_t n)
-{
-	int err;
-
-	if (!n) {
-		c->rx = mem_deref(c->rx);
-		c->msg_start = 0;
-		return 0;
-	}
-
-	if (!c->msg_start) {
-		c->msg_start = tmr_jiffies();
-		conn_arm(c);
-	}
-
-	if (c->rx) {
-		memmove(c->rx->buf, p, n);
-		c->rx->pos = c->rx->end = n;
-		return 0;
-	}
-
-	c->rx = mbuf_alloc(n < 1024 ? 2048 : 2 * n);
-	if (!c->rx)
-		return ENOMEM;
-
-	err = mbuf_write_mem(c->rx, p, n);
-
-	return err;
-}
-
-
-static int conn_input(struct sipcore_conn *c, const uint8_t *p, size_t n)
-{
-	size_t used;
-	int err;
-
-	if (c->rx) {
-		err = mbuf_write_mem(c->rx, p, n);
-		if (err)
-			return err;
-		p = c->rx->buf;
-		n = c->rx->end;
-	}
-
-	used = conn_parse(c, p, n);
-	if (used)
-		c->msg_start = 0;
-	if (c->gone || c->closing)
-		return 0;
-
-	return used || !c->rx ? conn_keep(c, p + used, n - used) : 0;
-}
-
-
-static void conn_readable(struct sipcore_conn *c)
-{
-	struct sipcore *core = c->core;
-
-	for (int i=0; i<READ_BATCH && !c->gone; i++) {
-		ssize_t n = recv(c->fd, core->rxbuf, SIPCORE_RXBUF, 0);
-		int err;
-
-		if (n < 0) {
-			if (errno != EAGAIN && errno != EINTR)
-				conn_fail(c, errno);
-			return;
-		}
-		if (!n) {
-			conn_fail(c, ECONNRESET);
-			return;
-		}
-
-		c->last = tmr_jiffies();
-		err = c->closing ? 0 : conn_input(c, core->rxbuf, (size_t)n);
-		if (err) {
-			conn_fail(c, err);
-			return;
-		}
-		if (n < SIPCORE_RXBUF)
-			break;
-	}
-
-	if (c->closing && !c->txl.head)
-		conn_closing(c);
 }
 
 
@@ -511,7 +307,7 @@ static void conn_event(int flags, void *arg)
 		if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &soerr, &len))
 			soerr = errno;
 		if (soerr) {
-			conn_fail(c, soerr);
+			sipcore_conn_fail(c, soerr);
 			goto out;
 		}
 		c->connecting = false;
@@ -520,10 +316,10 @@ static void conn_event(int flags, void *arg)
 	if (flags & FD_WRITE)
 		conn_writable(c);
 	if (!c->gone && !c->connecting && (flags & (FD_READ | FD_EXCEPT)))
-		conn_readable(c);
+		sipcore_conn_readable(c);
 	if (!c->gone && (flags & FD_WRITE) && !c->txl.head &&
 	    conn_listen(c))
-		conn_fail(c, ENOMEM);
+		sipcore_conn_fail(c, ENOMEM);
 
  out:
 	mem_deref(c);
@@ -606,7 +402,7 @@ static int conn_alloc(struct sipcore_conn **cp, struct sipcore *core, int fd,
 	}
 
 	c->last = tmr_jiffies();
-	conn_arm(c);
+	sipcore_conn_arm(c);
 
  out:
 	if (err)
@@ -749,7 +545,7 @@ int sipcore_tcp_send(struct sipcore *core, struct sipcore_flow *flow,
 
 	flow->conn = c->id;
 
-	return conn_write(c, p, n, ct);
+	return sipcore_conn_write(c, p, n, ct);
 }
 
 

@@ -1,5 +1,5 @@
 /**
- * @file sipcore/msg.c  A message: bytes and views into them (RFC 3261 7)
+ * @file sipcore/msg/msg.c  A message: bytes and views into them (RFC 3261 7)
  *
  * One block holds the struct, its header fields and the bytes.  The first
  * pass finds the end of the header section and counts lines, the second one
@@ -10,8 +10,8 @@
 #include <strings.h>
 #include <re.h>
 #include "cfg/cfg.h"
-#include "sipcore.h"
-#include "internal.h"
+#include "sipcore/sipcore.h"
+#include "sipcore/internal.h"
 
 
 enum {
@@ -34,99 +34,6 @@ struct reader {
 static const struct sipcore_lim default_lim = {65535, 256};
 
 
-static void malformed(struct sipcore_msg *msg, uint16_t code, const char *what)
-{
-	if (msg->malformed)
-		return;
-
-	msg->malformed = what;
-	msg->malformed_code = code;
-}
-
-
-/* Request-Line = Method SP Request-URI SP SIP-Version, single spaces */
-static int request_line(struct sipcore_msg *msg)
-{
-	const struct pl *sl = &msg->startline;
-	const char *end = sl->p + sl->l, *sp, *ver = NULL;
-	struct pl v;
-	int err;
-
-	sp = memchr(sl->p, ' ', sl->l);
-	if (!sp)
-		return EBADMSG;
-
-	msg->met.p = sl->p;
-	msg->met.l = (size_t)(sp - sl->p);
-	if (!sipcore_is_token(&msg->met))
-		return EBADMSG;
-
-	for (const char *c = end - 4; c > sp; c--) {
-		if (!strncasecmp(c, "SIP/", 4)) {
-			ver = c;
-			break;
-		}
-	}
-	if (!ver)
-		return EBADMSG;
-
-	v.p = ver;
-	v.l = (size_t)(end - ver);
-	msg->ruri.p = sp + 1;
-	msg->ruri.l = (size_t)(ver - sp - 1);
-	if (msg->ruri.l && ver[-1] == ' ')
-		--msg->ruri.l;
-	else
-		malformed(msg, 400, "Bad Request-Line");
-
-	msg->req = true;
-	msg->method = sipcore_name_method(&msg->met);
-
-	if (pl_strcasecmp(&v, "SIP/2.0")) {
-		sipcore_trim(&v);
-		malformed(msg, pl_strcasecmp(&v, "SIP/2.0") ? 505 : 400,
-			  "Bad SIP-Version");
-	}
-
-	err = sipcore_uri_decode(&msg->uri, &msg->ruri);
-	msg->uri_ok = !err;
-	if (err == EBADMSG)
-		malformed(msg, 400, "Bad Request-URI");
-	/* RFC 3261 19.1.1: no headers in a Request-URI */
-	else if (!err && msg->uri.headers.l)
-		malformed(msg, 400, "Headers in Request-URI");
-
-	return 0;
-}
-
-
-/* Status-Line = SIP-Version SP Status-Code SP Reason-Phrase */
-static int status_line(struct sipcore_msg *msg)
-{
-	struct pl rest = msg->startline, code;
-	uint32_t v;
-
-	pl_advance(&rest, 8);		/* "SIP/2.0 " seen by start_line() */
-
-	code.p = rest.p;
-	code.l = 3;
-	if (rest.l < 3 || sipcore_u32(&code, &v) || v < 100 || v > 699)
-		return EBADMSG;
-
-	pl_advance(&rest, 3);
-	if (rest.l && rest.p[0] != ' ')
-		return EBADMSG;
-
-	if (rest.l)
-		pl_advance(&rest, 1);
-
-	msg->scode = (uint16_t)v;
-	msg->reason = rest;
-
-	return 0;
-}
-
-
 static int start_line(struct reader *rd, size_t *pos)
 {
 	struct sipcore_msg *msg = rd->msg;
@@ -145,8 +52,7 @@ static int start_line(struct reader *rd, size_t *pos)
 	if (msg->startline.l < 12)
 		return EBADMSG;
 
-	return strncasecmp(rd->buf, "SIP/2.0 ", 8) ? request_line(msg)
-						  : status_line(msg);
+	return sipcore_startline(msg);
 }
 
 
@@ -244,14 +150,14 @@ static void top_via(struct reader *rd, struct pl *hval)
 
 	if (!sipcore_val_next(&rest, &val) ||
 	    sipcore_via_decode(&via, &val)) {
-		malformed(msg, 400, "Bad Via");
+		sipcore_malformed(msg, 400, "Bad Via");
 		return;
 	}
 
 	while (sipcore_val_next(&rest, &val)) {
 
 		if (sipcore_via_decode(&msg->via, &val))
-			malformed(msg, 400, "Bad Via");
+			sipcore_malformed(msg, 400, "Bad Via");
 	}
 
 	if (msg->req && rd->src) {
@@ -278,7 +184,7 @@ static void cseq_read(struct sipcore_msg *msg, const struct pl *val)
 
 	if (sipcore_u32(&num, &msg->cseq) || msg->cseq > CSEQ_MAX ||
 	    !sipcore_is_token(&met)) {
-		malformed(msg, 400, "Bad CSeq");
+		sipcore_malformed(msg, 400, "Bad CSeq");
 		return;
 	}
 
@@ -287,7 +193,8 @@ static void cseq_read(struct sipcore_msg *msg, const struct pl *val)
 		msg->method = sipcore_name_method(&met);
 	}
 	else if (pl_cmp(&met, &msg->met)) {
-		malformed(msg, 400, "CSeq method differs from request's");
+		sipcore_malformed(msg, 400,
+				  "CSeq method differs from request's");
 	}
 }
 
@@ -296,7 +203,7 @@ static void naddr_read(struct sipcore_msg *msg, struct sipcore_naddr *na,
 		       const struct pl *val, const char *what)
 {
 	if (sipcore_naddr_decode(na, val))
-		malformed(msg, 400, what);
+		sipcore_malformed(msg, 400, what);
 }
 
 
@@ -305,7 +212,7 @@ static void maxfwd_read(struct sipcore_msg *msg, const struct pl *val)
 	uint32_t v;
 
 	if (sipcore_u32(val, &v) || v > 255)
-		malformed(msg, 400, "Bad Max-Forwards");
+		sipcore_malformed(msg, 400, "Bad Max-Forwards");
 	else
 		msg->maxfwd = (int)v;
 }
@@ -316,7 +223,7 @@ static void clen_read(struct reader *rd, const struct pl *val)
 	uint32_t v;
 
 	if (sipcore_u32(val, &v)) {
-		malformed(rd->msg, 400, "Bad Content-Length");
+		sipcore_malformed(rd->msg, 400, "Bad Content-Length");
 		return;
 	}
 
@@ -339,7 +246,7 @@ static bool is_repeated(struct sipcore_msg *msg, enum sipcore_hdrid id)
 	case SIPCORE_HDR_CONTENT_TYPE:
 		if (!sipcore_hdr(msg, id, 0))
 			return false;
-		malformed(msg, 400, "Header given twice");
+		sipcore_malformed(msg, 400, "Header given twice");
 		return true;
 
 	default:
@@ -429,7 +336,7 @@ static void field_read(struct reader *rd, size_t *pos)
 	colon = memchr(hdr.line.p, ':', len);
 	*pos = at + len;
 	if (!colon) {
-		malformed(msg, 400, "Header without colon");
+		sipcore_malformed(msg, 400, "Header without colon");
 		return;
 	}
 
@@ -441,12 +348,12 @@ static void field_read(struct reader *rd, size_t *pos)
 	sipcore_trim(&hdr.val);
 
 	if (hdr.name.p != hdr.line.p || !sipcore_is_token(&hdr.name)) {
-		malformed(msg, 400, "Bad header name");
+		sipcore_malformed(msg, 400, "Bad header name");
 		return;
 	}
 
 	if (msg->hdrc >= rd->cap) {
-		malformed(msg, 400, "Too many header fields");
+		sipcore_malformed(msg, 400, "Too many header fields");
 		return;
 	}
 
@@ -466,13 +373,13 @@ static void field_read(struct reader *rd, size_t *pos)
 static void essential(struct sipcore_msg *msg)
 {
 	if (!sipcore_hdr(msg, SIPCORE_HDR_FROM, 0))
-		malformed(msg, 400, "Missing From");
+		sipcore_malformed(msg, 400, "Missing From");
 	if (!sipcore_hdr(msg, SIPCORE_HDR_TO, 0))
-		malformed(msg, 400, "Missing To");
+		sipcore_malformed(msg, 400, "Missing To");
 	if (!msg->callid.l)
-		malformed(msg, 400, "Missing Call-ID");
+		sipcore_malformed(msg, 400, "Missing Call-ID");
 	if (!sipcore_hdr(msg, SIPCORE_HDR_CSEQ, 0))
-		malformed(msg, 400, "Missing CSeq");
+		sipcore_malformed(msg, 400, "Missing CSeq");
 }
 
 
@@ -487,14 +394,14 @@ static void body_read(struct reader *rd)
 	if (rd->have_clen) {
 
 		if (rd->clen > left)
-			malformed(msg, 400,
+			sipcore_malformed(msg, 400,
 				  "Content-Length exceeds the message");
 		else
 			msg->body.l = (size_t)rd->clen;
 	}
 	else if (rd->stream) {
 		/* RFC 3261 20.14 */
-		malformed(msg, 400, "Missing Content-Length");
+		sipcore_malformed(msg, 400, "Missing Content-Length");
 		msg->body.l = 0;
 	}
 }
@@ -511,7 +418,7 @@ static int msg_fill(struct reader *rd)
 		return err;
 
 	if (sipcore_has_stray(rd->buf, rd->hlen))
-		malformed(msg, 400, "Stray CR, LF or NUL");
+		sipcore_malformed(msg, 400, "Stray CR, LF or NUL");
 
 	for (;;) {
 		blank = rd->hlen - pos;
@@ -523,7 +430,8 @@ static int msg_fill(struct reader *rd)
 
 	/* forgiven where nothing can be missing (RFC 4475's own baddn) */
 	if (!blank && (!rd->have_clen || rd->clen))
-		malformed(msg, 400, "No empty line behind the headers");
+		sipcore_malformed(msg, 400,
+				  "No empty line behind the headers");
 
 	essential(msg);
 	body_read(rd);
@@ -603,7 +511,7 @@ int sipcore_msg_read(struct sipcore_msg **msgp, const uint8_t *p, size_t n,
 		return err;
 
 	if (large)
-		malformed(rd.msg, 513, "Message too large");
+		sipcore_malformed(rd.msg, 513, "Message too large");
 
 	err = msg_fill(&rd);
 	if (err)
@@ -611,8 +519,8 @@ int sipcore_msg_read(struct sipcore_msg **msgp, const uint8_t *p, size_t n,
 
 	((struct mbuf *)(uintptr_t)rd.msg->mb)->end = rd.end;
 
-	/* RFC 3261 16.3 step 1, 18.3: a bad response is dropped, and so is what
-	   has no usable Via to send the answer to */
+	/* RFC 3261 16.3 step 1, 18.3: a bad response is dropped, and so is
+	   what has no usable Via to send the answer to */
 	if (rd.msg->malformed && (!rd.msg->req || !rd.msg->via.val.p)) {
 		err = EBADMSG;
 		goto out;

@@ -1,13 +1,13 @@
 /**
- * @file sipcore/text.c  Small grammar: white space, tokens, lists, parameters
- * (RFC 3261 25.1)
+ * @file sipcore/msg/text.c  Small grammar: white space, tokens, lists and
+ * parameters (RFC 3261 25.1)
  */
 #include <string.h>
 #include <strings.h>
 #include <re.h>
 #include "cfg/cfg.h"
-#include "sipcore.h"
-#include "internal.h"
+#include "sipcore/sipcore.h"
+#include "sipcore/internal.h"
 
 
 /* LWS: folding has stayed in the values, so line ends count as well */

@@ -1,5 +1,5 @@
 /**
- * @file sipcore/edit.c  A message changed by pieces (RFC 3261 16.6)
+ * @file sipcore/msg/edit.c  A message changed by pieces (RFC 3261 16.6)
  *
  * A piece says: at this byte leave so many out and put this text there.  The
  * pieces are kept in order of position; what no piece touches goes out byte
@@ -8,8 +8,8 @@
 #include <string.h>
 #include <re.h>
 #include "cfg/cfg.h"
-#include "sipcore.h"
-#include "internal.h"
+#include "sipcore/sipcore.h"
+#include "sipcore/internal.h"
 
 
 void sipcore_edit_init(struct sipcore_edit *ed, const struct sipcore_msg *m)

@@ -1,13 +1,13 @@
 /**
- * @file sipcore/frame.c  What surrounds a message: where it ends in a stream
- * (RFC 3261 18.3), fields by name, its Session-ID (RFC 7989)
+ * @file sipcore/msg/frame.c  Where a message ends in a stream (RFC 3261 18.3),
+ * fields by name, Session-ID (RFC 7989)
  */
 #include <string.h>
 #include <re.h>
 #include <re_sha.h>
 #include "cfg/cfg.h"
-#include "sipcore.h"
-#include "internal.h"
+#include "sipcore/sipcore.h"
+#include "sipcore/internal.h"
 
 
 /* RFC 3261 7.5: line ends before the start line are skipped */
@@ -31,8 +31,8 @@ size_t sipcore_header_len(const uint8_t *p, size_t n)
 }
 
 
-/* Bytes that no header section may hold: a bare NUL, CR or LF alone.  They would
-   let a field mean one thing here and another at the next hop */
+/* Bytes that no header section may hold: a bare NUL, CR or LF alone.  They
+   would let a field mean one thing here and another at the next hop */
 bool sipcore_has_stray(const char *p, size_t n)
 {
 	const char *end = p + n;

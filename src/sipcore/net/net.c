@@ -1,5 +1,5 @@
 /**
- * @file sipcore/net.c  Listeners of a process, and values between its workers
+ * @file sipcore/net/net.c  Listeners, and values between workers
  *
  * Each listener has one socket per worker; the kernel spreads what arrives
  * over them, and a worker hands on what another one owns.
@@ -10,8 +10,8 @@
 #include <re.h>
 #include "cfg/cfg.h"
 #include "worker/worker.h"
-#include "sipcore.h"
-#include "internal.h"
+#include "sipcore/sipcore.h"
+#include "sipcore/internal.h"
 
 
 enum {

@@ -1,5 +1,5 @@
 /**
- * @file sipcore/tcp.c  Stream listeners (RFC 3261 18)
+ * @file sipcore/net/tcp.c  Stream listeners (RFC 3261 18)
  */
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -7,8 +7,8 @@
 #include <unistd.h>
 #include <re.h>
 #include "cfg/cfg.h"
-#include "sipcore.h"
-#include "internal.h"
+#include "sipcore/sipcore.h"
+#include "sipcore/internal.h"
 
 
 enum {

@@ -1,5 +1,5 @@
 /**
- * @file sipcore/udp.c  Datagrams: one socket per listener and worker
+ * @file sipcore/net/udp.c  Datagrams: one socket per listener and worker
  *
  * libre's own UDP socket allocates a buffer per packet; here all are received
  * into one.
@@ -9,12 +9,12 @@
 #include <unistd.h>
 #include <re.h>
 #include "cfg/cfg.h"
-#include "sipcore.h"
-#include "internal.h"
+#include "sipcore/sipcore.h"
+#include "sipcore/internal.h"
 
 
 enum {
-	RX_BATCH = 64,			/* datagrams before others get a turn */
+	RX_BATCH = 64,			/* before others get a turn */
 	SOCK_BUF = 4 * 1024 * 1024,	/* the kernel may give less */
 	SIP_MIN  = 20,			/* less is a keep-alive */
 };
