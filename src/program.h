@@ -70,5 +70,6 @@ int  notify_printf(const char *fmt, ...);
 void notify_reloading(void);
 uint64_t notify_interval(void);
 uint64_t notify_restarts(void);
+bool notify_is_child(void);
 
 #endif

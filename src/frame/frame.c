@@ -64,11 +64,20 @@ static void drain_timeout(void *arg)
 }
 
 
-static void term(struct frame *f, const char *signame)
+/*
+ * systemd signals every process of a service, and the supervisor passes on
+ * what it gets: so a supervised role counts its supervisor's signals only.
+ */
+static void term(struct frame *f, const char *signame, pid_t sender)
 {
 	const uint64_t ms = cfg_self(f->cfg)->drain;
 
+	if (!notify_is_child() || sender == getppid())
+		++f->terms;
+
 	if (f->draining) {
+		if (f->terms < 2)
+			return;
 		log_warn(NULL, "second signal: calls are cut", "signal=%s",
 			 signame);
 		re_cancel();
@@ -97,10 +106,10 @@ static void signal_handler(int flags, void *arg)
 		return;
 
 	switch (si.ssi_signo) {
-	case SIGTERM: term(f, "TERM");   break;
-	case SIGINT:  term(f, "INT");    break;
-	case SIGHUP:  frame_reload(f);   break;
-	default:                         break;
+	case SIGTERM: term(f, "TERM", (pid_t)si.ssi_pid); break;
+	case SIGINT:  term(f, "INT", (pid_t)si.ssi_pid);  break;
+	case SIGHUP:  frame_reload(f);                    break;
+	default:                                          break;
 	}
 }
 

@@ -25,6 +25,7 @@ struct frame {
 	int sigfd;
 	bool started;
 	bool draining;
+	unsigned terms;			/**< that count; 2: stop now    */
 };
 
 /* reload.c */

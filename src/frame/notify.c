@@ -25,6 +25,7 @@ static struct {
 	int fd;
 	uint64_t interval;	/* ms between WATCHDOG=1; 0: not wanted */
 	uint64_t restarts;
+	bool is_child;
 } n = {.fd = -1};
 
 
@@ -81,6 +82,7 @@ void notify_init(void)
 	if (fd) {
 		n.fd = (int)env_u64("VOIPSTACK_NOTIFY_FD");
 		n.interval = HEARTBEAT_MS;
+		n.is_child = true;
 		n.restarts = env_u64("VOIPSTACK_RESTARTS");
 		(void)fcntl(n.fd, F_SETFD, FD_CLOEXEC);
 	}
@@ -105,6 +107,13 @@ void notify_close(void)
 	if (n.fd >= 0)
 		(void)close(n.fd);
 	n.fd = -1;
+}
+
+
+/** Has our supervisor started us? */
+bool notify_is_child(void)
+{
+	return n.is_child;
 }
 
 
@@ -138,7 +147,8 @@ int notify_printf(const char *fmt, ...)
 	if (len < 0)
 		return EMSGSIZE;
 
-	return send(n.fd, buf, (size_t)len, MSG_NOSIGNAL) < 0 ? errno : 0;
+	return send(n.fd, buf, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ?
+		errno : 0;
 }
 
 
