@@ -66,16 +66,19 @@ struct job {
 	char cookie[NG_COOKIE_MAX + 1];
 };
 
-static struct metric m_cmds = METRIC_INIT(COUNTER, "media_ng_commands_total",
-					  "NG commands taken");
-static struct metric m_errors = METRIC_INIT(COUNTER, "media_ng_errors_total",
-					    "NG commands refused");
-static struct metric m_repeat = METRIC_INIT(COUNTER, "media_ng_repeats_total",
-					    "NG commands repeated");
+static struct metric m_cmds = METRIC_INIT(COUNTER,
+	"media_ng_commands_total", "NG commands taken");
+static struct metric m_errors = METRIC_INIT(COUNTER,
+	"media_ng_errors_total", "NG commands refused");
+static struct metric m_repeat = METRIC_INIT(COUNTER,
+	"media_ng_repeats_total", "NG commands repeated");
 static struct metric m_foreign = METRIC_INIT(COUNTER,
 	"media_ng_foreign_total", "NG datagrams from hosts not allowed");
-static struct metric m_bad = METRIC_INIT(COUNTER, "media_ng_malformed_total",
-					 "NG datagrams without cookie");
+static struct metric m_bad = METRIC_INIT(COUNTER,
+	"media_ng_malformed_total", "NG datagrams without cookie");
+static struct metric *const metricv[] = {
+	&m_cmds, &m_errors, &m_repeat, &m_foreign, &m_bad,
+};
 
 
 static void work(void *arg);
@@ -197,17 +200,18 @@ static int answer_encode(struct job *j, struct ng_tree *out,
 }
 
 
-/* The answer, or if that cannot be had, why not */
+/* The answer, or if that cannot be had, why not.  out may be NULL */
 static void answer_make(struct job *j, struct ng_tree *out,
 			const char *result, const char *reason)
 {
 	struct ng_tree *t = NULL;
 
-	if (out && !answer_encode(j, out, result, reason))
+	if (!reason && out && !answer_encode(j, out, result, NULL))
 		return;
 
-	if (!ng_tree_alloc(&t, 1024))
-		(void)answer_encode(j, t, NULL, "Answer is too large");
+	if (!ng_tree_alloc(&t, 4096))
+		(void)answer_encode(j, t, NULL, reason ? reason
+						: "Answer is too large");
 	mem_deref(t);
 }
 
@@ -215,14 +219,9 @@ static void answer_make(struct job *j, struct ng_tree *out,
 /* A refusal that needs no worker */
 static void refuse(struct ng_server *ns, struct job *j, const char *reason)
 {
-	struct ng_tree *out = NULL;
-
 	metric_inc(&m_errors);
-	if (!ng_tree_alloc(&out, 4096)) {
-		answer_make(j, out, NULL, reason);
-		answer_send(ns, j);
-	}
-	mem_deref(out);
+	answer_make(j, NULL, NULL, reason);
+	answer_send(ns, j);
 }
 
 
@@ -291,8 +290,6 @@ static void work(void *arg)
 
 	if (reason) {
 		metric_inc(&m_errors);
-		out = mem_deref(out);
-		(void)ng_tree_alloc(&out, 4096);
 		log_warn(NULL, "NG command refused",
 			 "call_id=\"%r\" from=%J reason=\"%s\"", &callid,
 			 &j->src, reason);
@@ -578,11 +575,8 @@ int ng_server_alloc(struct ng_server **np, struct media *md,
 	size_t i;
 	int err;
 
-	metric_register(&m_cmds);
-	metric_register(&m_errors);
-	metric_register(&m_repeat);
-	metric_register(&m_foreign);
-	metric_register(&m_bad);
+	for (i = 0; i < ARRAY_SIZE(metricv); i++)
+		metric_register(metricv[i]);
 
 	ns = mem_zalloc(sizeof(*ns), destructor);
 	if (!ns)
