@@ -198,8 +198,6 @@ void proxy_send(struct branch *br, const struct pl *sdp)
 
 	if (!err) {
 		sent(br);
-		if (!req->st)	/* an ACK: nothing comes back */
-			request_close(req);
 		return;
 	}
 

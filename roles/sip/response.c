@@ -439,7 +439,8 @@ static bool is_pending(const struct request *req)
 	for (le = req->branchl.head; le; le = le->next) {
 		const struct branch *br = le->data;
 
-		if (!br->code)
+		/* a 2xx may still wait for its media */
+		if (br->code < 300)
 			return true;
 	}
 
