@@ -57,6 +57,7 @@ struct cfg {
 /* report.c */
 void cfg_vreport(struct cfg_report *rep, bool warning,
 		 const struct cfg_pos *pos, const char *fmt, va_list ap);
+bool cfg_report_is_full(const struct cfg_report *rep);
 int cfg_report_verdict(const struct cfg_report *rep);
 
 /* read.c */

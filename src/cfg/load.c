@@ -114,7 +114,8 @@ static void check_top(const struct cfg *cfg, struct cfg_report *rep)
 			continue;
 		}
 
-		near = cfg_suggest(v->key, top_name, &top);
+		near = cfg_report_is_full(rep) ? NULL :
+			cfg_suggest(v->key, top_name, &top);
 		cfg_error(rep, &v->kpos, "%s: no such section%s%s%s", v->key,
 			  near ? "; did you mean \"" : "", near ? near : "",
 			  near ? "\"?" : "");

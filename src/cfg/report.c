@@ -16,6 +16,7 @@ struct complaint {
 
 struct cfg_report {
 	struct list complaintl;
+	size_t kept;
 	size_t errors;
 	size_t dropped;
 	bool oom;		/* a complaint has been lost */
@@ -82,6 +83,13 @@ static void insert(struct cfg_report *rep, struct complaint *c)
 }
 
 
+/** What comes now is only counted: no need to think about good advice */
+bool cfg_report_is_full(const struct cfg_report *rep)
+{
+	return !rep || rep->kept >= CFG_ERRS_MAX;
+}
+
+
 void cfg_vreport(struct cfg_report *rep, bool warning,
 		 const struct cfg_pos *pos, const char *fmt, va_list ap)
 {
@@ -94,7 +102,7 @@ void cfg_vreport(struct cfg_report *rep, bool warning,
 	if (!warning)
 		++rep->errors;
 
-	if (list_count(&rep->complaintl) >= CFG_ERRS_MAX) {
+	if (cfg_report_is_full(rep)) {
 		++rep->dropped;
 		return;
 	}
@@ -111,6 +119,7 @@ void cfg_vreport(struct cfg_report *rep, bool warning,
 	if (re_vsdprintf(&c->text, fmt, ap))
 		rep->oom = true;
 	insert(rep, c);
+	++rep->kept;
 }
 
 

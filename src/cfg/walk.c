@@ -153,7 +153,8 @@ static int set_enum(struct walk *w, const struct cfg_opt *opt,
 		}
 	}
 
-	near = cfg_suggest(v->text, enum_name, (void *)opt->names);
+	near = cfg_report_is_full(w->rep) ? NULL :
+		cfg_suggest(v->text, enum_name, (void *)opt->names);
 	if (!near)
 		return EINVAL;
 
@@ -396,6 +397,7 @@ static int walk_value(struct walk *w, const struct cfg_opt *opt,
 /* A default is YAML text, read by the same rules as the file */
 static int walk_default(struct walk *w, const struct cfg_opt *opt, void *p)
 {
+	const struct cfg_val plain = {.text = (char *)opt->def};
 	struct cfg_val *v = NULL;
 	int err;
 
@@ -404,6 +406,10 @@ static int walk_default(struct walk *w, const struct cfg_opt *opt, void *p)
 
 	if (!opt->def)
 		return 0;
+
+	/* most are a word, and a large map has as many of them as elements */
+	if (!strpbrk(opt->def, "[{\"'"))
+		return walk_value(w, opt, &plain, p);
 
 	err = cfg_read_text(&v, "built-in default", opt->def,
 			    strlen(opt->def), w->rep);
@@ -438,7 +444,8 @@ static void check_keys(struct walk *w, const struct cfg_opt *optv,
 		if (optv[i].name)
 			continue;
 
-		near = cfg_suggest(c->key, opt_name, (void *)optv);
+		near = cfg_report_is_full(w->rep) ? NULL :
+			cfg_suggest(c->key, opt_name, (void *)optv);
 		cfg_error(w->rep, &c->kpos, "%s.%s: no such option%s%s%s",
 			  w->path, c->key, near ? "; did you mean \"" : "",
 			  near ? near : "", near ? "\"?" : "");
