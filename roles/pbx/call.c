@@ -233,6 +233,8 @@ void call_up(struct call *call)
 {
 	call->state = CALL_UP;
 	call_max_duration(call);
+	restore_probe(call, false);
+	keep_put(call);
 	log_info(call->sid, "call answered", "call=%s", call->id);
 }
 

@@ -61,9 +61,10 @@ static const struct cfg_opt pbx_optv[] = {
 	 .help = "Threads for own RTP"},
 	{"probe_interval", CFG_DURATION,
 	 offsetof(struct pbx_section, probe_interval),
-	 .def = "60s", .min = 1000, .max = 3600000,
-	 .help = "How often calls taken over from a dead process are asked "
-		 "whether they live"},
+	 .def = "2m", .min = 1000, .max = 3600000,
+	 .help = "How often telephones in a call are asked by OPTIONS whether "
+		 "they live; one that is silent or knows nothing of the call "
+		 "ends it"},
 	{.name = NULL}
 };
 

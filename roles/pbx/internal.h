@@ -46,7 +46,7 @@ struct pbx_section {
 	int64_t max_calls;
 	int64_t workers;
 	int64_t audio_workers;
-	uint64_t probe_interval;	/**< ms, of restored calls */
+	uint64_t probe_interval;	/**< ms */
 };
 
 /** What a worker goes by; a value, replaced whole on reload */
@@ -289,6 +289,7 @@ int  keep_key(uint8_t key[KEY_SIZE], const char *dir,
 
 /* keep/restore.c ---------------------------------------------------------------*/
 
+void restore_probe(struct call *call, bool soon);
 int  restore_start(struct pbx *pbx, char *why, size_t whysz);
 
 /* show.c ------------------------------------------------------------------*/

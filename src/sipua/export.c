@@ -54,7 +54,10 @@ int sipua_export(struct mbuf *mb, const struct sipua_sess *s)
 	char remote[64];
 	int err;
 
-	if (s->state != SESS_CONFIRMED)
+	/* a UAS that waits for its ACK goes on without: it confirms nothing
+	   that an answer in the 200 has not settled */
+	if (s->state != SESS_CONFIRMED
+	    && !(s->state == SESS_ANSWERED && !s->uac))
 		return ENOTCONN;
 
 	(void)re_snprintf(remote, sizeof(remote), "%J", &d->flow.remote);

@@ -200,7 +200,8 @@ const struct sipcore_flow *sipua_sess_flow(const struct sipua_sess *s);
 
 /* export.c ----------------------------------------------------------------*/
 
-/** Append what is needed to go on with a confirmed session elsewhere */
+/** Append what is needed to go on elsewhere with a session that is confirmed,
+    or (UAS) answered; ENOTCONN in another state */
 int sipua_export(struct mbuf *mb, const struct sipua_sess *s);
 /**
  * Go on with an exported session.

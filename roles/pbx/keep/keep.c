@@ -101,13 +101,14 @@ static int put(struct call *call, struct mbuf *mb)
 }
 
 
-/** Put a confirmed call into the store, or what it has become */
+/** Put an answered call into the store, or what it has become.  One whose
+    late offer is not answered yet is put with its ACK */
 void keep_put(struct call *call)
 {
 	struct mbuf *mb;
 	int err;
 
-	if (call->state != CALL_UP || !sipua_is_confirmed(call->a.sess)
+	if (call->state != CALL_UP
 	    || (call->bridged && !sipua_is_confirmed(call->b.sess)))
 		return;
 
@@ -122,7 +123,7 @@ void keep_put(struct call *call)
 		return;
 
 	err = put(call, mb);
-	if (err)
+	if (err && err != ENOTCONN)
 		log_warn(call->sid, "call is not stored", "call=%s err=%m",
 			 call->id, err);
 	mem_deref(mb);

@@ -5,7 +5,8 @@
  *   each worker: sessions from bytes, CDRs resumed, then SIP is served
  *
  * A call lives if a CDR of it is open.  Other rows are dropped, other open
- * CDRs closed.  Restored calls are asked by OPTIONS whether they live.
+ * CDRs closed.  All calls are asked by OPTIONS now and then whether they
+ * live, restored ones soon.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -66,6 +67,17 @@ static void probe_timeout(void *arg)
 		(void)sipua_request(call->b.sess, &call->b.probe,
 				    SIPCORE_OPTIONS, NULL, NULL,
 				    probe_response, call);
+}
+
+
+/** Ask from time to time whether both far ends live; soon: one that was
+    restored.  At random, so that many are not asked at once */
+void restore_probe(struct call *call, bool soon)
+{
+	const uint32_t ms = (uint32_t)call->ag->conf.sec->probe_interval;
+
+	tmr_start(&call->tmr_probe, soon ? 100 + rand_u32() % PROBE_FIRST
+		  : ms / 2 + rand_u32() % (ms / 2 + 1), probe_timeout, call);
 }
 
 
@@ -256,8 +268,7 @@ static void row_restore(struct agent *ag, const struct row *r)
 		 "callee=\"%s\"", call->id, call->dial.caller,
 		 call->dial.number);
 	call_max_duration(call);
-	tmr_start(&call->tmr_probe, 100 + rand_u32() % PROBE_FIRST,
-		  probe_timeout, call);
+	restore_probe(call, true);
 }
 
 

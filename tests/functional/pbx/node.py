@@ -4,6 +4,7 @@ import array
 import math
 import os
 import random
+import select
 import socket
 import struct
 import sys
@@ -82,6 +83,52 @@ class Node:
         return Leg(self, invite=msg)
 
 
+class TcpNode(Node):
+    """The same over one connection in each direction"""
+
+    def __init__(self, pbx, port):
+        self.listener = socket.create_server(("127.0.0.1", port))
+        self.sock = socket.create_connection(pbx)
+        self.ip, self.port = "127.0.0.1", port
+        self.back = None              # the PBX's connection to us
+        self.bytes = {}
+        self.owner = {}               # Call-ID -> socket it came by
+        self.box, self.seen, self.legs = [], {}, {}
+
+    def close(self):
+        for s in (self.sock, self.back, self.listener):
+            if s:
+                s.close()
+
+    def send(self, msg):
+        data = msg.encode().replace(b"SIP/2.0/UDP 127.0.0.1:%d" % self.port,
+                                    b"SIP/2.0/TCP 127.0.0.1:%d" % self.port)
+        self.owner.get(msg.get("call-id"), self.sock).sendall(data)
+
+    def _receive(self, seconds):
+        socks = [s for s in (self.sock, self.back, self.listener) if s]
+        for s in select.select(socks, [], [], max(seconds, 0.001))[0]:
+            if s is self.listener:
+                self.back = s.accept()[0]
+                continue
+            self.bytes[s] = self.bytes.get(s, b"") + s.recv(65536)
+            while self._take(s):
+                pass
+
+    def _take(self, s):
+        head, sep, rest = self.bytes[s].partition(b"\r\n\r\n")
+        if not sep:
+            return False
+        n = int(Message.parse(head + sep).get("content-length", 0))
+        if len(rest) < n:
+            return False
+        msg = Message.parse(head + sep + rest[:n])
+        self.bytes[s] = rest[n:]
+        self.owner[msg.get("call-id")] = s
+        self.box.append(msg)
+        return True
+
+
 class Leg:
     """A dialog with the PBX.  As A: Leg(node, user).  As B: from its INVITE"""
 
@@ -100,6 +147,8 @@ class Leg:
             self.remote = invite.get("from")
             self.target = uri_of(invite.get("contact"))
         self.contact = "sip:%s@%s:%d" % (user, node.ip, node.port)
+        if isinstance(node, TcpNode):
+            self.contact += ";transport=tcp"
         node.legs[self.call_id] = self
 
     # requests
