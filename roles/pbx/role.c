@@ -85,6 +85,20 @@ static int net_start(struct pbx *pbx, const struct cfg *cfg,
 }
 
 
+static void cdr_state_handler(int err, unsigned waiting, void *arg)
+{
+	const struct pbx *pbx = arg;
+
+	if (err)
+		log_error(NULL, "CDRs cannot be stored, calls go on; they wait"
+			  " in cdr.spool", "file=\"%s/cdr.db\" why=\"%m\"",
+			  pbx->env->state_dir, err);
+	else
+		log_info(NULL, "CDRs are stored again", "waiting=%u",
+			 waiting);
+}
+
+
 static int stores_open(struct pbx *pbx, char *why, size_t whysz)
 {
 	const char *dir = pbx->env->state_dir;
@@ -99,6 +113,9 @@ static int stores_open(struct pbx *pbx, char *why, size_t whysz)
 		return err;
 
 	err = cdr_writer_alloc(&pbx->writer, pbx->cdrs, dir, pbx->env->node);
+	if (!err)
+		err = cdr_writer_state_handler(pbx->writer, cdr_state_handler,
+					       pbx);
 	if (err)
 		(void)re_snprintf(why, whysz, "%s/cdr.spool: %m; check the "
 				  "directory's rights and space", dir, err);
