@@ -87,8 +87,9 @@ static bool creds_find(struct sipauth_digest *dg,
 }
 
 
-/* The URI that was hashed must be the one that is asked for (RFC 7616
-   3.4.6); parameters may differ, clients are careless there */
+/* The URI that was hashed must be the one that is asked for (RFC 7616 3.4.6).
+   RFC 3261 22.4 (6) is milder: parameters may differ, and one without a user,
+   which many clients make of the server's address, says nothing to compare */
 static bool is_same_uri(const struct sipcore_msg *msg, const struct pl *uri)
 {
 	struct uri a;
@@ -98,6 +99,9 @@ static bool is_same_uri(const struct sipcore_msg *msg, const struct pl *uri)
 
 	if (!msg->uri_ok || sipcore_uri_decode(&a, uri))
 		return false;
+
+	if (!a.user.l)
+		return true;
 
 	return !pl_cmp(&a.user, &msg->uri.user) &&
 		!pl_casecmp(&a.host, &msg->uri.host) &&
