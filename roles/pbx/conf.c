@@ -227,8 +227,13 @@ static void nodes_init(struct conf *conf)
 	if (conf->nodec)
 		return;
 
-	if (is_alone(conf->cfg) && !sa_is_any(&sip.sa)) {
-		node_add(conf, sip.proto, &sip.sa);
+	/* beside the sip role on one machine: by loopback, also when that
+	   listens everywhere */
+	if (is_alone(conf->cfg)) {
+		sa = sip.sa;
+		if (sa_is_any(&sa))
+			(void)sa_set_str(&sa, "127.0.0.1", sa_port(&sip.sa));
+		node_add(conf, sip.proto, &sa);
 		return;
 	}
 
