@@ -238,11 +238,20 @@ class Report:
         return [why for _, _, good, why in self.rows if not good]
 
 
-def flows(st, callid_hint=None):
-    """What the media role has counted, per direction."""
+def flows(st):
+    """What the media role has counted, per flow; None if it does not say"""
     answer = st.ask("media", "sessions")
-    return answer.get("flows") or answer.get("sessions") or [] \
-        if answer else None
+    return answer.get("sessions", []) if answer else None
+
+
+def flow_from(rows, telephone):
+    """The flow whose packets come from this telephone."""
+    ports = range(telephone.port + 10, telephone.port + 31)
+    for r in rows:
+        if r.get("type") == "audio" and int(
+                r["remote"].rpartition(":")[2] or 0) in ports:
+            return r
+    return None
 
 
 def report_registrations(rep, results):
@@ -255,25 +264,20 @@ def report_registrations(rep, results):
     return len(good) == len(results)
 
 
-def report_media(rep, rows, seconds):
+def report_media(rep, rows, alice, bob, seconds):
     if rows is None:
         rep.add("RTP", "the media role does not answer", False,
                 "media role")
         return
-    rows = [r for r in rows if r.get("media", "audio") == "audio"]
-    if not rows:
-        rep.add("RTP", "the media role knows no session", False, "RTP")
-        return
-    for nth, r in enumerate(rows[:2]):
-        name = ("RTP alice -> bob", "RTP bob -> alice")[nth]
-        packets = r.get("packets", 0)
+    for talker, listener in ((alice, bob), (bob, alice)):
+        name = "RTP %s -> %s" % (talker.name, listener.name)
+        r = flow_from(rows, talker)
+        if not r:
+            rep.add(name, "the media role knows no such flow", False)
+            continue
         rep.add(name, "%d packets, %d lost, jitter %.1f ms, MOS %.2f" % (
-            packets, r.get("lost", 0), r.get("jitter_ms", 0),
-            r.get("mos", 0)),
-            packets > 40 * seconds and r.get("mos", 0) > 4)
-    if len(rows) < 2:
-        rep.add("RTP bob -> alice", "the media role knows one direction "
-                "only", False)
+            r["packets"], r["lost"], r["jitter_ms"], r["mos"]),
+            r["packets"] > 40 * seconds and r["mos"] > 4)
 
 
 def report_tone(rep, listener, hz, own, speaker):
@@ -432,7 +436,7 @@ class Play:
         rows = flows(self.st) if not self.stopped else None
         memory = {r: p for r, p in self.pids.items()}
         self.hang_up()
-        report_media(self.rep, rows, self.seconds)
+        report_media(self.rep, rows, self.alice, self.bob, self.seconds)
         report_tone(self.rep, self.bob, ALICE_HZ, BOB_HZ, "alice")
         report_tone(self.rep, self.alice, BOB_HZ, ALICE_HZ, "bob")
         if self.broken == "cdr":

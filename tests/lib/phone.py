@@ -64,6 +64,7 @@ class Phone:
                  max_calls=4, expires=3600, log=None):
         self.name = name
         self.dir = os.path.join(where, name)
+        self.port = port
         self.control = port + 4
         self.hz = hz
         self.user = user
