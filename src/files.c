@@ -2,6 +2,7 @@
  * @file files.c  Where the configuration and the state are
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -79,6 +80,40 @@ int state_dir_create(const char *dir, char *why, size_t whysz)
 				  " it writable for user %u or name another"
 				  " with --state", dir, err,
 				  (unsigned)geteuid());
+
+	return err;
+}
+
+
+/**
+ * Is there room in the state directory?  One line of the supervisor's is
+ * better than one of each role.  Asked at the first start only: a role that
+ * is started again may do without.
+ *
+ * @return 0 if success, otherwise errorcode, with why as above
+ */
+int state_dir_probe(const char *dir, char *why, size_t whysz)
+{
+	static const char room[16384];
+	int err = 0, fd;
+
+	/* a file without a name; not every file system has them */
+	fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		err = errno == EROFS || errno == ENOSPC || errno == EDQUOT ?
+			errno : 0;
+	}
+	else {
+		errno = ENOSPC;		/* a short write sets none */
+		if (write(fd, room, sizeof(room)) < (ssize_t)sizeof(room))
+			err = errno;
+		(void)close(fd);
+	}
+
+	if (err)
+		(void)re_snprintf(why, whysz, "state directory %s: %m; make"
+				  " room there or name another with --state",
+				  dir, err);
 
 	return err;
 }

@@ -45,6 +45,7 @@ int unexpected(const struct options *opt);
 const char *config_file(const struct options *opt);
 const char *state_dir(const struct options *opt);
 int  state_dir_create(const char *dir, char *why, size_t whysz);
+int  state_dir_probe(const char *dir, char *why, size_t whysz);
 
 /* load.c */
 const struct cfg_section *const *all_sections(void);

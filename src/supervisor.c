@@ -515,6 +515,8 @@ static int prepare(struct supervisor *s, const struct mbuf *text, char *why,
 	int err;
 
 	err = state_dir_create(s->state, why, whysz);
+	if (!err)
+		err = state_dir_probe(s->state, why, whysz);
 	if (err)
 		return err;
 

@@ -316,6 +316,8 @@ int frame_run(const struct role *role, const struct options *opt,
 	notify_init();
 
 	err = state_dir_create(f.env.state_dir, why, sizeof(why));
+	if (!err && !notify_is_child())
+		err = state_dir_probe(f.env.state_dir, why, sizeof(why));
 	if (!err)
 		err = start(&f, why, sizeof(why));
 	if (err) {
