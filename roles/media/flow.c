@@ -179,10 +179,12 @@ static void count(struct mworker *w, struct flow *f, const struct rpkt *h,
 }
 
 
-/* Round trip to a party: its report about an SR that we passed on to it */
+/* Round trip to a party: its report about an SR that we passed on to it, also
+   through joined sessions */
 static void rtcp_note(struct mworker *w, struct flow *f, size_t n)
 {
-	struct medium *from = f->in->m, *to = medium_peer(from);
+	struct medium *from = f->in->m;
+	struct medium *to = f->fd < 0 ? NULL : f->outv[f->viac]->m;
 	struct rctl r;
 	size_t i;
 

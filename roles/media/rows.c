@@ -16,9 +16,24 @@ static double mos_of(const struct medium *m)
 }
 
 
+static bool flow_joined(const struct medium *m)
+{
+	struct mworker *w = m->p->s->w;
+	struct flow *f = m->rtp ? &m->rtp->flow[0] : NULL;
+
+	if (f && f->gen != w->gen)
+		flow_resolve(w, f);
+
+	return f && f->viac > 0;
+}
+
+
+/* Its packets, or those for it, pass another session in the same hop */
 static bool joined(const struct medium *m)
 {
-	return m->rtp && m->rtp->flow[0].viac > 0;
+	const struct medium *peer = medium_peer(m);
+
+	return flow_joined(m) || (peer && flow_joined(peer));
 }
 
 
