@@ -162,6 +162,8 @@ static int try_bind(const struct media *md, char *why, size_t whysz)
 }
 
 
+/* What can fail for a person's reasons comes before the workers are given
+   anything */
 static int prepare(struct media *md, const struct role_env *env,
 		   char *why, size_t whysz)
 {
@@ -176,6 +178,8 @@ static int prepare(struct media *md, const struct role_env *env,
 				 md->conf->port_reuse);
 	if (!err)
 		err = directory_alloc(&md->dir);
+	if (!err)
+		err = ng_server_alloc(&md->ng, md, why, whysz);
 
 	for (i = 0; i < env->workerc && i < MEDIA_WORKER_MAX && !err; i++)
 		err = mworker_alloc(md, i, env->workerv[i]);
@@ -213,8 +217,6 @@ static int start(void **rp, const struct cfg *cfg, const struct role_env *env,
 	tmr_init(&md->tmr_drain);
 
 	err = prepare(md, env, why, whysz);
-	if (!err)
-		err = ng_server_alloc(&md->ng, md, why, whysz);
 
 	/* workers that began must end on their own thread; the frame calls
 	   close() only after a start that succeeded */
