@@ -47,6 +47,7 @@ struct sipcore_ctrans {
 	enum sipcore_method method;
 	bool invite;
 	bool reliable;
+	bool conn_given;		/* only by the caller's connection */
 	bool held;			/* the caller has a reference */
 	bool cancel_wanted;
 	bool cancel_sent;
@@ -132,8 +133,19 @@ static void finish_after(struct sipcore_ctrans *ct, uint64_t ms)
 
 static int transmit(struct sipcore_ctrans *ct, const struct sipcore_octets *oc)
 {
-	return sipcore_tx(ct->core, &ct->flow, NULL, oc->v, oc->n,
-			  ct->slot == NO_SLOT ? 0 : ct->id);
+	const uint64_t id = ct->slot == NO_SLOT ? 0 : ct->id;
+	int err;
+
+	err = sipcore_tx(ct->core, &ct->flow, NULL, oc->v, oc->n, id);
+
+	/* the connection that we chose has gone since: ACK and CANCEL go by
+	   another one */
+	if (err == ENOTCONN && !ct->conn_given) {
+		ct->flow.conn = 0;
+		err = sipcore_tx(ct->core, &ct->flow, NULL, oc->v, oc->n, id);
+	}
+
+	return err;
 }
 
 
@@ -224,6 +236,7 @@ static int ctrans_alloc(struct sipcore_ctrans **ctp, struct sipcore *core,
 	ct->id   = sipcore_id(core->idx, slot, gen);
 	ct->flow = *to;
 	ct->reliable = to->proto != CFG_PROTO_UDP;
+	ct->conn_given = to->conn != 0;
 	*ctp = ct;
 
 	return 0;
@@ -380,6 +393,7 @@ static int cancel_send(struct sipcore_ctrans *ct)
 	cc->flow     = ct->flow;
 	cc->method   = SIPCORE_CANCEL;
 	cc->reliable = ct->reliable;
+	cc->conn_given = ct->conn_given;
 
 	err = derive(&cc->req, ct, "CANCEL", NULL, ct->cancel_hdrs);
 	if (err)

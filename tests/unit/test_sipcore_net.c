@@ -141,6 +141,9 @@ static void response_handler(int err, struct sipcore_msg *resp, void *arg)
 }
 
 
+static const char *host = "127.0.0.1";
+
+
 static int end_start(struct end *e, const struct sipcore_limits *lim)
 {
 	struct cfg_addr lv[4];
@@ -159,8 +162,8 @@ static int end_start(struct end *e, const struct sipcore_limits *lim)
 	memset(lv, 0, sizeof(lv));
 	lv[0].proto = CFG_PROTO_UDP;
 	lv[1].proto = CFG_PROTO_TCP;
-	(void)sa_set_str(&lv[0].sa, "127.0.0.1", 0);
-	(void)sa_set_str(&lv[1].sa, "127.0.0.1", 0);
+	(void)sa_set_str(&lv[0].sa, host, 0);
+	(void)sa_set_str(&lv[1].sa, host, 0);
 
 	err = sipcore_net_alloc(&e->net, &prm, why, sizeof(why));
 	if (err)
@@ -306,6 +309,65 @@ static int test_net_udp(void)
 static int test_net_tcp(void)
 {
 	return exchange(true);
+}
+
+
+static int test_net_ipv6(void)
+{
+	struct sa sa;
+	int fd, err;
+
+	(void)sa_set_str(&sa, "::1", 0);
+	if (sipcore_udp_bind(&fd, &sa, false))
+		return 0;	/* a machine without it */
+	(void)close(fd);
+
+	host = "::1";
+	err = exchange(false);
+	if (!err)
+		err = exchange(true);
+	host = "127.0.0.1";
+
+	return err;
+}
+
+
+/* A connection goes while the call rings: CANCEL and ACK take a new one */
+static int test_net_reconnect(void)
+{
+	struct sipcore_ctrans *ct = NULL;
+	struct pair p;
+	int err;
+
+	err = pair_start(&p, true);
+	TEST_ERR(err);
+	p.a.stop_after = 100;
+
+	err = request(&ct, &p, "INVITE", "ring", "rc");
+	TEST_ERR(err);
+	err = wait_ms(5 * T1);
+	TEST_ERR(err);
+	TEST_EQUALS(180, p.a.code);
+	sipcore_conn_flush(p.a.core);
+	err = wait_ms(5 * T1);
+	TEST_ERR(err);
+	TEST_EQUALS(0, p.b.core->stats.conns);
+
+	err = sipcore_ctrans_cancel(ct, NULL);
+	TEST_ERR(err);
+	err = wait_ms(5 * T1);
+	TEST_ERR(err);
+	TEST_EQUALS(1, p.b.cancels);
+	/* the 487 goes to the Via's port, which is our listener */
+	TEST_EQUALS(487, p.a.code);
+	err = wait_ms(70 * T1);
+	TEST_ERR(err);
+	TEST_EQUALS(0, p.b.end_err);
+	TEST_EQUALS(0, p.b.core->stats.strans);
+ out:
+	mem_deref(ct);
+	pair_stop(&p);
+	return err;
 }
 
 
@@ -1170,6 +1232,8 @@ int main(int argc, char *argv[])
 		TEST_CASE(test_net_listen),
 		TEST_CASE_ONCE(test_net_udp),
 		TEST_CASE_ONCE(test_net_tcp),
+		TEST_CASE_ONCE(test_net_ipv6),
+		TEST_CASE_ONCE(test_net_reconnect),
 		TEST_CASE_ONCE(test_net_loss),
 		TEST_CASE_ONCE(test_net_timeout),
 		TEST_CASE_ONCE(test_net_timer_h),
