@@ -218,14 +218,9 @@ static int start(void **rp, const struct cfg *cfg, const struct role_env *env,
 
 	err = prepare(md, env, why, whysz);
 
-	/* workers that began must end on their own thread; the frame calls
-	   close() only after a start that succeeded */
-	if (err && !md->workerc)
-		mem_deref(md);
-	else if (err)
-		stop(md);
-	else
-		*rp = md;
+	/* also on error: workers that began must end on their own thread,
+	   so the frame stops and closes what there is */
+	*rp = md;
 
 	return err;
 }
