@@ -217,7 +217,7 @@ static void b_answer(struct sipua_sess *s, struct sipcore_msg *msg,
 }
 
 
-/* Later offers --------------------------------------------------------------*/
+/* Later offers -------------------------------------------------------------*/
 
 static void modify(struct channel *from, struct channel *to,
 		   struct sipcore_msg *msg)
@@ -298,7 +298,7 @@ static void acked(struct channel *from, struct channel *to,
 }
 
 
-/* The end -------------------------------------------------------------------*/
+/* The end ------------------------------------------------------------------*/
 
 /* What A is told about B's failure.  401 and 407 would say that A could help;
    we follow no 3xx.  A 503 is the sip node's own (no media port, say): that of
@@ -357,22 +357,21 @@ void bridge_closed(struct channel *ch, enum sipua_end end,
 	reason_take(call, msg);
 	log_info(call->sid, "hangup", "call=%s by=%s", call->id, hangup);
 
-	if (call->state == CALL_UP || end == SIPUA_END_CANCEL)
-		call_end(call, &over, &over);
-	else if (end == SIPUA_END_TIMEOUT) {
+	if (call->state == CALL_RINGING && end == SIPUA_END_TIMEOUT) {
 		call->b.code = 408;
 		call_fail(call, 480, "Callee Unreachable", NULL, hangup);
 	}
-	else if (end == SIPUA_END_TRANSPORT) {
+	else if (call->state == CALL_RINGING && end == SIPUA_END_TRANSPORT) {
 		call->b.code = 503;
 		call_fail(call, 502, NULL, NULL, hangup);
 	}
-	else
+	else {
 		call_end(call, &over, &over);
+	}
 }
 
 
-/* Handlers: the arg is the call ----------------------------------------------*/
+/* Handlers: the arg is the call --------------------------------------------*/
 
 static void a_ack(struct sipua_sess *s, struct sipcore_msg *msg, void *arg)
 {

@@ -239,7 +239,7 @@ int  bridge_dial(struct call *call);
 void bridge_closed(struct channel *ch, enum sipua_end end,
 		   const struct sipcore_msg *msg);
 
-/* play/play.c ------------------------------------------------------------------*/
+/* play/play.c --------------------------------------------------------------*/
 
 extern const struct sipua_handlers play_handlers;
 
@@ -247,7 +247,7 @@ int  play_start(struct call *call);
 int  play_restore(struct call *call, uint16_t port);
 uint16_t play_port(const struct play *p);
 
-/* play/track.c: on the audio worker --------------------------------------------*/
+/* play/track.c: on the audio worker ----------------------------------------*/
 
 /** What an endpoint sends, and where: a value */
 struct track_conf {
@@ -271,7 +271,7 @@ void track_stop(struct worker *audio, uint64_t id);
 int  track_worker_init(void *arg);
 void track_worker_stop(void *arg);
 
-/* keep/keep.c ------------------------------------------------------------------*/
+/* keep/keep.c --------------------------------------------------------------*/
 
 /* A row: u8 version, u8 flags, u8 verdict, u16 RTP port, then as u16 length
    and bytes: call, caller, number; A's session, B's if there is one */
@@ -287,7 +287,7 @@ void keep_gone_handler(int err, void *arg);
 int  keep_key(uint8_t key[KEY_SIZE], const char *dir,
 	      char *why, size_t whysz);
 
-/* keep/restore.c ---------------------------------------------------------------*/
+/* keep/restore.c -----------------------------------------------------------*/
 
 void restore_probe(struct call *call, bool soon);
 int  restore_start(struct pbx *pbx, char *why, size_t whysz);

@@ -150,7 +150,8 @@ static int agents_alloc(struct pbx *pbx, const struct conf *conf)
 	unsigned i;
 	int err = 0;
 
-	pbx->agentv = mem_zalloc(pbx->agentc * sizeof(*pbx->agentv), NULL);
+	pbx->agentv = mem_zalloc(pbx->agentc * sizeof(struct agent *),
+				 NULL);
 	if (!pbx->agentv)
 		return ENOMEM;
 
@@ -300,7 +301,7 @@ static int start(void **rp, const struct cfg *cfg,
 }
 
 
-/* Drain ----------------------------------------------------------------------*/
+/* Drain --------------------------------------------------------------------*/
 
 static void drained_check(void *arg)
 {
@@ -348,7 +349,7 @@ static void drain(void *state, role_drained_h *drained, void *arg)
 }
 
 
-/* Reload ---------------------------------------------------------------------*/
+/* Reload -------------------------------------------------------------------*/
 
 struct reload {
 	struct agent *ag;

@@ -76,7 +76,7 @@ int show_status(void *state, struct odict *od)
 }
 
 
-/* A question to all workers -------------------------------------------------*/
+/* A question to all workers ------------------------------------------------*/
 
 /** What is known of a call; a value */
 struct show_row {

@@ -53,7 +53,7 @@ struct sipua {
 	unsigned idx;
 	struct sipua_limits lim;
 	struct sipua_stats stats;
-	struct hash *ht;		/**< sessions; the table owns one ref */
+	struct hash *ht;		/**< sessions; owns one reference */
 };
 
 struct sipua_sess {

@@ -197,7 +197,7 @@ bool sipua_has_update(const struct sipua_sess *s)
 }
 
 
-/* The peer's side -----------------------------------------------------------*/
+/* The peer's side ----------------------------------------------------------*/
 
 /* 9.2 for a re-INVITE: only it ends, not the session */
 static void reinvite_cancelled(struct sipcore_strans *st,

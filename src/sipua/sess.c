@@ -235,9 +235,9 @@ static void end_timeout(void *arg)
 static void hangup_calling(struct sipua_sess *s, const char *hdrs)
 {
 	s->state = SESS_CLOSING;
-	/* 9.1: a CANCELled INVITE without a final is over after 64*T1 */
-	tmr_start(&s->tmr_end, 2 * 64 * (uint64_t)s->ua->lim.t1,
-		  end_timeout, s);
+	/* 9.1: without a final response it is over 64*T1 after CANCEL,
+	   which may have to wait for a provisional one as long */
+	tmr_start(&s->tmr_end, 128 * (uint64_t)s->ua->lim.t1, end_timeout, s);
 	uac_cancel(s, hdrs);
 }
 

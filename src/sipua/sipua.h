@@ -1,5 +1,5 @@
 /**
- * @file sipua.h  INVITE sessions and their dialogs (RFC 3261 12-15, 3264, 3311)
+ * @file sipua.h  INVITE sessions, their dialogs (RFC 3261 12-15, 3264, 3311)
  *
  * One struct sipua per worker, over that worker's sipcore.  A struct
  * sipua_sess is one leg: its dialog, its INVITE session, its offer/answer

@@ -521,7 +521,7 @@ static int test_callee_hangs_up_before_ack(void)
 	p.b.sess = sipua_hangup(p.b.sess, 0, NULL, NULL);
 	(void)run_ms(5 * T1);
 	TEST_EQUALS(0, p.a.closed);
-	p.a.keep_ack = false;		/* the next copy of the 200 brings it */
+	p.a.keep_ack = false;		/* the next 200 brings it */
 	err = until(&p.a.closed, 1);
 	TEST_ERR(err);
 	TEST_EQUALS(SIPUA_END_BYE, p.a.end);

@@ -23,7 +23,7 @@
 #include "pbx/internal.h"
 
 
-/* Writing -------------------------------------------------------------------*/
+/* Writing ------------------------------------------------------------------*/
 
 static int str_write(struct mbuf *mb, const char *str)
 {
@@ -158,7 +158,7 @@ void keep_close(struct call *call)
 }
 
 
-/* The owner key -------------------------------------------------------------*/
+/* The owner key ------------------------------------------------------------*/
 
 static int key_read(uint8_t key[KEY_SIZE], const char *path)
 {

@@ -33,7 +33,7 @@ enum {
 };
 
 
-/* Probes --------------------------------------------------------------------*/
+/* Probes -------------------------------------------------------------------*/
 
 /* RFC 3261 12.2.1.2: 481, 408 and silence end the dialog */
 static void probe_response(int err, struct sipcore_msg *msg, void *arg)
@@ -81,7 +81,7 @@ void restore_probe(struct call *call, bool soon)
 }
 
 
-/* Reading -------------------------------------------------------------------*/
+/* Reading ------------------------------------------------------------------*/
 
 /** A row on its way from the store to its worker; crosses as one block */
 struct row {
@@ -272,7 +272,7 @@ static void row_restore(struct agent *ag, const struct row *r)
 }
 
 
-/* The restore of a process, on worker 0 -------------------------------------*/
+/* The restore of a process, on worker 0 ------------------------------------*/
 
 struct restore {
 	struct pbx *pbx;
@@ -384,7 +384,7 @@ static void serve_all(struct restore *rs)
 }
 
 
-/* Rows without an open CDR are calls that ended; only their removal was lost */
+/* Rows without an open CDR: calls that ended, only their removal was lost */
 static void rows_drop_dead(struct restore *rs)
 {
 	struct row **rp = &rs->rows;

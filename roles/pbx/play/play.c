@@ -1,5 +1,5 @@
 /**
- * @file roles/pbx/play/play.c  Calls that the PBX answers itself: echo, milliwatt
+ * @file roles/pbx/play/play.c  Calls that the PBX answers: echo, milliwatt
  *
  * The signalling half: offer and answer (RFC 3264) for the endpoint in
  * track.c.  A late offer is made here and answered in the ACK.
