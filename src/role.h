@@ -57,7 +57,7 @@ struct role {
 	 *
 	 * @return 0, or an errno that decides the exit code: EINVAL wrong
 	 *         configuration, EACCES and EPERM missing right, EADDRINUSE,
-	 *         ENOSPC, EBADMSG damaged data, EPROTONOSUPPORT newer data, ...
+	 *         ENOSPC, EBADMSG damaged data, EPROTONOSUPPORT newer, ...
 	 */
 	int (*start)(void **rp, const struct cfg *cfg,
 		     const struct role_env *env, char *why, size_t whysz);

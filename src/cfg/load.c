@@ -266,7 +266,8 @@ const struct cfg_list *cfg_listen(const struct cfg *cfg, const char *section)
 		return NULL;
 
 	for (opt = inst->sec->optv; opt->name; opt++) {
-		if (opt->type == CFG_LISTENERS && !str_cmp(opt->name, "listen"))
+		if (opt->type == CFG_LISTENERS &&
+		    !strcmp(opt->name, "listen"))
 			return (const struct cfg_list *)(const void *)
 				((const uint8_t *)inst->data + opt->offset);
 	}

@@ -1,5 +1,5 @@
 /**
- * @file frame/notify.c  sd_notify(3) without libsystemd: one datagram a message
+ * @file frame/notify.c  sd_notify(3) without libsystemd: a datagram a message
  *
  * A role under the supervisor speaks the same words to it, over a socket
  * that it has inherited.

@@ -362,7 +362,8 @@ static int test_show(void)
 {
 	static const char json[] =
 		"{\"a\":{\"pid\":1,\"uptime_s\":90,\"rss_bytes\":1572864},"
-		"\"bc\":{\"pid\":22,\"uptime_s\":5,\"calls\":3,\"own\":\"x\"}}";
+		"\"bc\":{\"pid\":22,\"uptime_s\":5,\"calls\":3,"
+		"\"own\":\"x\"}}";
 	static const char text[] =
 		"role  pid  uptime  calls  rss\n"
 		"a     1    1m30s          1.5 MB\n"
