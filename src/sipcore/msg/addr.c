@@ -47,43 +47,51 @@ static int bare_take(struct sipcore_naddr *na, struct pl *rest)
 }
 
 
-/* "quoted" or tokens in front of '<' */
+/* "quoted", which must be followed by '<'; rest begins with the quote */
+static int quoted_take(struct sipcore_naddr *na, struct pl *rest)
+{
+	size_t n;
+
+	for (n = 1; n < rest->l && rest->p[n] != '"'; n++) {
+		if (rest->p[n] == '\\')
+			++n;
+	}
+
+	if (n >= rest->l)
+		return EBADMSG;
+
+	na->dname.p = rest->p + 1;
+	na->dname.l = n - 1;
+	pl_advance(rest, (ssize_t)n + 1);
+	while (rest->l && sipcore_is_ws(rest->p[0]))
+		pl_advance(rest, 1);
+
+	return rest->l && rest->p[0] == '<' ? 0 : EBADMSG;
+}
+
+
+/* What stands in front of '<', if there is one */
 static int dname_take(struct sipcore_naddr *na, struct pl *rest)
 {
 	size_t n = 0;
 
-	if (rest->l && rest->p[0] == '"') {
-
-		for (n = 1; n < rest->l && rest->p[n] != '"'; n++) {
-			if (rest->p[n] == '\\')
-				++n;
-		}
-
-		if (n >= rest->l)
-			return EBADMSG;
-
-		na->dname.p = rest->p + 1;
-		na->dname.l = n - 1;
-		pl_advance(rest, (ssize_t)n + 1);
-		while (rest->l && sipcore_is_ws(rest->p[0]))
-			pl_advance(rest, 1);
-
-		return rest->l && rest->p[0] == '<' ? 0 : EBADMSG;
-	}
+	if (rest->l && rest->p[0] == '"')
+		return quoted_take(na, rest);
 
 	while (n < rest->l && rest->p[n] != '<' && rest->p[n] != ';' &&
 	       rest->p[n] != '"')
 		++n;
 
-	if (n < rest->l && rest->p[n] == '"')
+	if (n == rest->l || rest->p[n] == ';')
+		return 0;
+
+	if (rest->p[n] == '"')
 		return EBADMSG;
 
-	if (n < rest->l && rest->p[n] == '<') {
-		na->dname.p = rest->p;
-		na->dname.l = n;
-		pl_advance(rest, (ssize_t)n);
-		sipcore_trim(&na->dname);
-	}
+	na->dname.p = rest->p;
+	na->dname.l = n;
+	pl_advance(rest, (ssize_t)n);
+	sipcore_trim(&na->dname);
 
 	return 0;
 }
