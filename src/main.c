@@ -13,14 +13,6 @@
 #include "user/user.h"
 
 
-static int version_verb(void)
-{
-	(void)re_printf("voipstack %s\n", VOIPSTACK_VERSION);
-
-	return EXIT_OK;
-}
-
-
 static int ctl_verb(const struct options *opt)
 {
 	const char *rolev[8];

@@ -56,6 +56,9 @@ int  config_reload(struct cfg **cfgp, struct mbuf **textp,
 int  check_verb(const struct options *opt);
 int  exit_code(int err);
 
+/* version.c */
+int  version_verb(void);
+
 /* frame/frame.c */
 int  frame_run(const struct role *role, const struct options *opt,
 	       struct cfg *cfg);
