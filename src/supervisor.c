@@ -65,6 +65,7 @@ struct supervisor {
 	uint64_t began;
 	bool all_ready;		/* has been said */
 	bool stopping;
+	uint64_t stopped_at;	/* when that began */
 	int code;
 	struct tmr kill_tmr;
 	struct tmr beat_tmr;
@@ -105,23 +106,73 @@ static void kill_timeout(void *arg)
 }
 
 
-static void stop(struct supervisor *s, int code)
+/* The role whose calls decide when the others may go */
+static const struct child *calls_child(const struct supervisor *s)
 {
 	size_t i;
 
-	if (!s->stopping) {
-		s->stopping = true;
-		s->code = code;
-		(void)notify_printf("STOPPING=1\nSTATUS=stopping");
-		tmr_start(&s->kill_tmr, cfg_self(s->cfg)->drain + KILL_MS,
-			  kill_timeout, s);
-		for (i = 0; i < s->n; i++)
-			tmr_cancel(&s->childv[i].tmr);
+	for (i = 0; i < s->n; i++) {
+		const struct child *c = &s->childv[i];
+
+		if (c->role->id == CFG_ROLE_PBX && c->pid && c->ready)
+			return c;
 	}
 
+	return NULL;
+}
+
+
+/* Two signals cut the calls: see frame_run() */
+static void cut_all(const struct supervisor *s)
+{
 	signal_all(s, SIGTERM);
+	signal_all(s, SIGINT);
+}
+
+
+/*
+ * The pbx drains first: as long as it has calls, their BYE needs the sip
+ * role and their media the media role.
+ */
+static void stop(struct supervisor *s, int code)
+{
+	const struct child *calls = calls_child(s);
+	size_t i;
+
+	if (s->stopping) {
+		cut_all(s);
+		return;
+	}
+
+	s->stopping   = true;
+	s->stopped_at = tmr_jiffies();
+	s->code       = code;
+	(void)notify_printf("STOPPING=1\nSTATUS=stopping");
+	tmr_start(&s->kill_tmr, cfg_self(s->cfg)->drain + KILL_MS,
+		  kill_timeout, s);
+	for (i = 0; i < s->n; i++)
+		tmr_cancel(&s->childv[i].tmr);
+
+	if (calls && code == EXIT_OK)
+		(void)kill(calls->pid, SIGTERM);
+	else
+		signal_all(s, SIGTERM);
 	if (!running(s))
 		re_cancel();
+}
+
+
+/* A role has ended while we stop */
+static void stop_next(struct supervisor *s, const struct child *c)
+{
+	if (!running(s))
+		re_cancel();
+	else if (c->role->id != CFG_ROLE_PBX)
+		return;
+	else if (tmr_jiffies() - s->stopped_at < cfg_self(s->cfg)->drain)
+		signal_all(s, SIGTERM);
+	else
+		cut_all(s);
 }
 
 
@@ -321,8 +372,7 @@ static void died(struct child *c, int status)
 	c->ready = false;
 
 	if (s->stopping) {
-		if (!running(s))
-			re_cancel();
+		stop_next(s, c);
 		return;
 	}
 

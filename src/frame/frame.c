@@ -72,6 +72,10 @@ static void term(struct frame *f, const char *signame, pid_t sender)
 {
 	const uint64_t ms = cfg_self(f->cfg)->drain;
 
+	/* a terminal or an init system tells everybody; the supervisor passes
+	   it on in its order */
+	if (notify_is_child() && sender <= 1 && sender != getppid())
+		return;
 	if (!notify_is_child() || sender == getppid())
 		++f->terms;
 
