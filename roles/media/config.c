@@ -70,8 +70,17 @@ static void check(const struct cfg *cfg, const void *sec,
 {
 	const struct media_conf *conf = sec;
 	const struct media_if_conf *ifv = conf->interfaces.v;
+	const struct cfg_addr *ngv = conf->ng.v;
 	struct cfg_pos pos;
 	size_t i;
+
+	pos = cfg_pos(cfg, "media", "ng");
+	for (i = 0; i < conf->ng.n; i++) {
+
+		if (ngv[i].proto != CFG_PROTO_UDP)
+			cfg_error(rep, &pos, "media.ng: NG is served over"
+				  " udp only, such as udp:127.0.0.1:2223");
+	}
 
 	pos = cfg_pos(cfg, "media", "interfaces");
 	if (conf->interfaces.n > MEDIA_IF_MAX)

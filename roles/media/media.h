@@ -97,7 +97,8 @@ struct mworker {
 	struct hash *sessions;		/**< by call-id                   */
 	struct list sessionl;		/**< the same, owned              */
 	struct port **portv;		/**< its open ports, by pool slot */
-	struct tmr tmr;			/**< every second: the dead       */
+	struct tmr tmr;			/**< every second: the dead; runs
+					     while there are sessions     */
 	uint64_t gen;			/**< raised when any flow may have
 					     to go another way            */
 	uint64_t now_us;		/**< monotonic, of this wakeup    */
@@ -264,7 +265,6 @@ void session_move(struct session *s, unsigned target);
 void session_flush(struct mworker *w);
 /** After its m= lines or addresses changed */
 void session_touch(struct session *s);
-void session_tick(struct mworker *w);
 
 struct party *party_find(const struct session *s, const struct pl *tag);
 int  party_alloc(struct party **pp, struct session *s, const struct pl *tag,

@@ -10,7 +10,6 @@
 
 
 enum {
-	TICK_MS  = 1000,
 	DRAIN_MS = 100,
 	BUCKETS  = 4096,
 };
@@ -45,29 +44,9 @@ static unsigned workers(const struct cfg *cfg)
 
 /* ---- on a worker */
 
-static void on_tick(void *arg)
-{
-	struct mworker *w = arg;
-
-	session_tick(w);
-	tmr_start(&w->tmr, TICK_MS, on_tick, w);
-}
-
-
-static void worker_begin(void *arg)
-{
-	struct mworker *w = arg;
-
-	tmr_start(&w->tmr, TICK_MS, on_tick, w);
-}
-
-
 static void worker_end(void *arg)
 {
-	struct mworker *w = arg;
-
-	tmr_cancel(&w->tmr);
-	session_flush(w);
+	session_flush(arg);
 }
 
 
@@ -102,7 +81,7 @@ static int mworker_alloc(struct media *md, unsigned idx, struct worker *wk)
 	if (!w->portv)
 		err = ENOMEM;
 
-	return err ? err : worker_post(wk, worker_begin, w);
+	return err;
 }
 
 

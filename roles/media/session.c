@@ -14,7 +14,13 @@
 #include "media/media.h"
 
 
-enum { PORT_TRIES = 64 };
+enum {
+	PORT_TRIES = 64,
+	TICK_MS    = 1000,
+};
+
+
+static void on_tick(void *arg);
 
 
 static void medium_destructor(void *arg)
@@ -85,6 +91,9 @@ static void enter(struct session *s, struct mworker *w)
 	s->w = w;
 	hash_append(w->sessions, key_of(&callid), &s->he, s);
 	list_append(&w->sessionl, &s->le, s);
+
+	if (!tmr_isrunning(&w->tmr))
+		tmr_start(&w->tmr, TICK_MS, on_tick, w);
 }
 
 
@@ -138,6 +147,8 @@ void session_flush(struct mworker *w)
 {
 	while (w->sessionl.head)
 		session_end(w->sessionl.head->data, "stop");
+
+	tmr_cancel(&w->tmr);
 }
 
 
@@ -349,8 +360,10 @@ static uint64_t limit_of(const struct session *s, uint64_t *last)
 }
 
 
-void session_tick(struct mworker *w)
+/* Runs while there are sessions */
+static void on_tick(void *arg)
 {
+	struct mworker *w = arg;
 	const uint64_t now = media_now_us();
 	struct le *le = w->sessionl.head;
 
@@ -366,6 +379,9 @@ void session_tick(struct mworker *w)
 			session_end(s, "timeout");
 		}
 	}
+
+	if (w->sessionl.head)
+		tmr_start(&w->tmr, TICK_MS, on_tick, w);
 }
 
 
