@@ -180,6 +180,7 @@ static void core_destructor(void *arg)
 			fd_close(core->sockv[i].fd);
 	}
 
+	sipcore_stats_stop(core);
 	sipcore_ctrans_flush(core);
 	if (core->ht_strans)
 		sipcore_strans_flush(core);
@@ -260,6 +261,7 @@ int sipcore_alloc(struct sipcore **corep, struct sipcore_net *net,
 	if (err)
 		goto out;
 
+	sipcore_stats_start(core);
 	net->seatv[idx].core = core;
 	(void)pthread_mutex_lock(&net->lock);
 	net->seatv[idx].w = worker_self();
@@ -289,14 +291,4 @@ void sipcore_drain(struct sipcore *core, bool on)
 {
 	if (core)
 		core->drain = on;
-}
-
-
-void sipcore_stats(const struct sipcore *core, struct sipcore_stats *st)
-{
-	if (!core || !st)
-		return;
-
-	*st = core->stats;
-	st->ctrans = core->ctrans.used;
 }

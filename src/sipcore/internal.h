@@ -192,6 +192,8 @@ struct sipcore {
 		uint64_t expires;
 	} srcv[SIPCORE_SRCS];
 	struct sipcore_stats stats;
+	struct sipcore_stats published;
+	struct tmr tmr_stats;
 };
 
 void sipcore_rx(struct sipcore *core, const struct sipcore_flow *flow,
@@ -231,6 +233,11 @@ int  sipcore_conn_accepted(struct sipcore *core, int fd,
 			   const struct sipcore_listener *l,
 			   const struct sa *peer);
 void sipcore_conn_flush(struct sipcore *core);
+
+/* stats.c */
+void sipcore_stats_register(void);
+void sipcore_stats_start(struct sipcore *core);
+void sipcore_stats_stop(struct sipcore *core);
 
 /* reply.c */
 int  sipcore_reply_print(struct mbuf *mb, const struct sipcore_msg *req,

@@ -9,6 +9,7 @@
 #include <re.h>
 #include "cfg/cfg.h"
 #include "compat/compat.h"
+#include "metric/metric.h"
 #include "worker/worker.h"
 #include "sipcore/sipcore.h"
 #include "sipcore/internal.h"
@@ -1046,6 +1047,54 @@ static int test_net_slow_reader(void)
 }
 
 
+/* ---- what was counted */
+
+static bool metric_handler(const struct metric *m, void *arg)
+{
+	const struct metric **mp = arg;
+
+	if (strcmp(m->name, (*mp)->name))
+		return false;
+	*mp = m;
+
+	return true;
+}
+
+
+static int64_t metric_of(const char *name)
+{
+	const struct metric wanted = {.name = name}, *m = &wanted;
+
+	metric_apply(metric_handler, &m);
+
+	return m == &wanted ? -1 : metric_get(m);
+}
+
+
+static int test_net_metrics(void)
+{
+	const int64_t rx = metric_of("sipcore_received_total");
+	struct pair p;
+	int err;
+
+	err = pair_start(&p, true);
+	TEST_ERR(err);
+	err = request(NULL, &p, "INVITE", "ring", "v1");
+	TEST_ERR(err);
+	err = wait_ms(1001);
+	TEST_ERR(err);
+	TEST_EQUALS(max(rx, 0) + 2, metric_of("sipcore_received_total"));
+	TEST_EQUALS(1, metric_of("sipcore_server_transactions"));
+	TEST_EQUALS(1, metric_of("sipcore_client_transactions"));
+	TEST_EQUALS(2, metric_of("sipcore_connections"));
+ out:
+	pair_stop(&p);
+	if (!err && metric_of("sipcore_connections"))
+		err = EINVAL;
+	return err;
+}
+
+
 /* ---- listeners */
 
 static int test_net_listen(void)
@@ -1306,6 +1355,7 @@ int main(int argc, char *argv[])
 		TEST_CASE_ONCE(test_net_raw_udp),
 		TEST_CASE_ONCE(test_net_raw_tcp),
 		TEST_CASE_ONCE(test_net_slow_reader),
+		TEST_CASE_ONCE(test_net_metrics),
 		TEST_CASE_ONCE(test_net_fallback),
 		TEST_CASE_ONCE(test_net_workers),
 	};

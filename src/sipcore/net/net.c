@@ -202,6 +202,7 @@ int sipcore_net_alloc(struct sipcore_net **netp,
 		return ENOMEM;
 
 	(void)pthread_mutex_init(&net->lock, NULL);
+	sipcore_stats_register();
 
 	err = net_fill(net, prm);
 	if (err)
