@@ -78,12 +78,13 @@ def config(port, media_ports=None, extra=None):
 class Stack:
     """One running stack with its own configuration and state directory."""
 
-    def __init__(self, where, cfg, role="all", env=None):
+    def __init__(self, where, cfg, role="all", env=None, node=None):
         self.dir = where
         self.state = os.path.join(where, "state")
         self.file = os.path.join(where, "voipstack.yaml")
         self.log = os.path.join(where, "voipstack.log")
         self.role = role
+        self.node = node		# of nodes: in the configuration
         self.env = dict(os.environ, **(env or {}))
         self.proc = None
         self.ready_s = None
@@ -96,8 +97,9 @@ class Stack:
             f.write(cfg if isinstance(cfg, str) else yaml(cfg))
 
     def argv(self, *args):
+        node = ["--node=" + self.node] if self.node else []
         return [binary(), "--config=" + self.file,
-                "--state=" + self.state] + list(args)
+                "--state=" + self.state] + node + list(args)
 
     def run(self, *args, stdin=None, seconds=30):
         """One command of the program: -> (exit code, what it printed)"""
@@ -119,8 +121,9 @@ class Stack:
 
     def start(self, seconds=20, wait=True):
         began = time.monotonic()
-        self.proc = proc.start(self.argv("run", "--role=" + self.role),
-                               self.log, env=self.env)
+        role = [] if self.node else ["--role=" + self.role]
+        self.proc = proc.start(self.argv("run", *role), self.log,
+                               env=self.env)
         if wait:
             why = self.wait_ready(seconds)
             if why:
