@@ -521,12 +521,7 @@ int sipcore_msg_read(struct sipcore_msg **msgp, const uint8_t *p, size_t n,
 
 	/* RFC 3261 16.3 step 1, 18.3: a bad response is dropped, and so is
 	   what has no usable Via to send the answer to */
-	if (rd.msg->malformed && (!rd.msg->req || !rd.msg->via.val.p)) {
-		err = EBADMSG;
-		goto out;
-	}
-
-	if (!rd.msg->via.val.p) {
+	if (!rd.msg->via.val.p || (rd.msg->malformed && !rd.msg->req)) {
 		err = EBADMSG;
 		goto out;
 	}
