@@ -13,6 +13,13 @@ static const struct cfg_opt if_optv[] = {
 	{"advertised", CFG_STRING, offsetof(struct media_if_conf, advertised),
 	 .max = 63, .def = "\"\"",
 	 .help = "Address that SDP names instead (behind a NAT)"},
+	{"address6", CFG_STRING, offsetof(struct media_if_conf, address6),
+	 .max = 63, .def = "\"\"",
+	 .help = "Its address of the other family, for telephones that have"
+		 " only that"},
+	{"advertised6", CFG_STRING, offsetof(struct media_if_conf, advertised6),
+	 .max = 63, .def = "\"\"",
+	 .help = "What SDP names instead of address6"},
 	{.name = NULL}
 };
 
@@ -57,11 +64,31 @@ static const struct cfg_opt optv[] = {
 };
 
 
-static bool addr_ok(const char *str)
+static void addr_check(struct cfg_report *rep, const struct cfg_pos *pos,
+		       const char *name, const char *key, const char *str)
 {
 	struct sa sa;
 
-	return !sa_set_str(&sa, str, 0);
+	if (str_isset(str) && sa_set_str(&sa, str, 0))
+		cfg_error(rep, pos, "media.interfaces.%s.%s: \"%s\" is not an"
+			  " IP address", name, key, str);
+}
+
+
+static void if_check(struct cfg_report *rep, const struct cfg_pos *pos,
+		     const struct media_if_conf *ic)
+{
+	struct sa a, b;
+
+	addr_check(rep, pos, ic->name, "address", ic->address);
+	addr_check(rep, pos, ic->name, "advertised", ic->advertised);
+	addr_check(rep, pos, ic->name, "address6", ic->address6);
+	addr_check(rep, pos, ic->name, "advertised6", ic->advertised6);
+
+	if (!sa_set_str(&a, ic->address, 0) && str_isset(ic->address6) &&
+	    !sa_set_str(&b, ic->address6, 0) && sa_af(&a) == sa_af(&b))
+		cfg_error(rep, pos, "media.interfaces.%s.address6: is of the"
+			  " same family as address", ic->name);
 }
 
 
@@ -87,18 +114,8 @@ static void check(const struct cfg *cfg, const void *sec,
 		cfg_error(rep, &pos, "media.interfaces: at most %u",
 			  MEDIA_IF_MAX);
 
-	for (i = 0; i < conf->interfaces.n; i++) {
-
-		if (!addr_ok(ifv[i].address))
-			cfg_error(rep, &pos, "media.interfaces.%s.address:"
-				  " \"%s\" is not an IP address",
-				  ifv[i].name, ifv[i].address);
-		if (str_isset(ifv[i].advertised) &&
-		    !addr_ok(ifv[i].advertised))
-			cfg_error(rep, &pos, "media.interfaces.%s.advertised:"
-				  " \"%s\" is not an IP address",
-				  ifv[i].name, ifv[i].advertised);
-	}
+	for (i = 0; i < conf->interfaces.n; i++)
+		if_check(rep, &pos, &ifv[i]);
 
 	if (conf->ports.max - conf->ports.min < 3) {
 		pos = cfg_pos(cfg, "media", "ports");
@@ -117,27 +134,71 @@ const struct cfg_section media_section = {
 };
 
 
-static void if_set(struct media_if *mi, const char *name, const struct sa *sa)
+static void if_add(struct media_if *ifv, unsigned *ifc, const char *name,
+		   const struct sa *addr, const char *pub)
 {
+	struct media_if *mi = &ifv[*ifc];
+
 	str_ncpy(mi->name, name, sizeof(mi->name));
-	mi->addr = *sa;
-	mi->pub = *sa;
+	mi->addr = *addr;
+	mi->pub = *addr;
+	if (str_isset(pub))
+		(void)sa_set_str(&mi->pub, pub, 0);
+	++*ifc;
 }
 
 
-/* Without a list: the node's two addresses, or loopback */
+static bool is_bindable(const struct sa *addr)
+{
+	struct udp_sock *us;
+
+	if (udp_listen(&us, addr, NULL, NULL))
+		return false;
+
+	mem_deref(us);
+
+	return true;
+}
+
+
+/* Without a list: the node's two addresses, or loopback of both families */
 static void if_default(struct media_if *ifv, unsigned *ifc,
 		       const struct cfg_node *node)
 {
-	struct sa lo;
+	struct sa in, ex, lo;
 
-	(void)sa_set_str(&lo, "127.0.0.1", 0);
+	(void)sa_set_str(&in, "127.0.0.1", 0);
+	(void)sa_set_str(&lo, "::1", 0);
+	if (node && sa_isset(&node->internal, SA_ADDR))
+		in = node->internal;
+	ex = node && sa_isset(&node->external, SA_ADDR) ? node->external : in;
 
-	if_set(&ifv[0], "internal", node && sa_isset(&node->internal, SA_ADDR)
-	       ? &node->internal : &lo);
-	if_set(&ifv[1], "external", node && sa_isset(&node->external, SA_ADDR)
-	       ? &node->external : &ifv[0].addr);
-	*ifc = 2;
+	if_add(ifv, ifc, "internal", &in, NULL);
+	if_add(ifv, ifc, "external", &ex, NULL);
+	if (sa_is_loopback(&in) && sa_af(&in) == AF_INET &&
+	    is_bindable(&lo)) {
+		if_add(ifv, ifc, "internal", &lo, NULL);
+		if_add(ifv, ifc, "external", &lo, NULL);
+	}
+}
+
+
+static int if_conf(struct media_if *ifv, unsigned *ifc,
+		   const struct media_if_conf *ic)
+{
+	struct sa sa;
+
+	if (sa_set_str(&sa, ic->address, 0))
+		return EINVAL;
+	if_add(ifv, ifc, ic->name, &sa, ic->advertised);
+
+	if (str_isset(ic->address6)) {
+		if (sa_set_str(&sa, ic->address6, 0))
+			return EINVAL;
+		if_add(ifv, ifc, ic->name, &sa, ic->advertised6);
+	}
+
+	return 0;
 }
 
 
@@ -146,8 +207,9 @@ int media_interfaces(struct media_if *ifv, unsigned *ifc,
 {
 	const struct media_conf *conf = cfg_get(cfg, "media");
 	const struct media_if_conf *cv = conf->interfaces.v;
-	unsigned i;
+	size_t i;
 
+	*ifc = 0;
 	if (!conf->interfaces.n) {
 		if_default(ifv, ifc, cfg_self(cfg));
 		return 0;
@@ -155,20 +217,40 @@ int media_interfaces(struct media_if *ifv, unsigned *ifc,
 
 	for (i = 0; i < conf->interfaces.n && i < MEDIA_IF_MAX; i++) {
 
-		struct sa sa;
-
-		if (sa_set_str(&sa, cv[i].address, 0)) {
+		if (if_conf(ifv, ifc, &cv[i])) {
 			(void)re_snprintf(why, whysz, "media.interfaces.%s:"
-					  " \"%s\" is not an IP address",
-					  cv[i].name, cv[i].address);
+					  " an address is no IP address",
+					  cv[i].name);
 			return EINVAL;
 		}
-
-		if_set(&ifv[i], cv[i].name, &sa);
-		if (str_isset(cv[i].advertised))
-			(void)sa_set_str(&ifv[i].pub, cv[i].advertised, 0);
 	}
-	*ifc = i;
 
 	return 0;
+}
+
+
+/** The interface of this name and address family; the name counts more.
+    Without a name that is known: the first of the family */
+unsigned media_if_find(const struct media *md, const struct pl *name, int af)
+{
+	unsigned i, found = md->ifc, family = md->ifc;
+
+	for (i = md->ifc; i-- > 0; ) {
+
+		const struct media_if *mi = &md->ifv[i];
+		const bool same = sa_af(&mi->addr) == af;
+
+		if (same)
+			family = i;
+		if (pl_strcmp(name, mi->name))
+			continue;
+		if (same || found == md->ifc ||
+		    sa_af(&md->ifv[found].addr) != af)
+			found = i;
+	}
+
+	if (found < md->ifc)
+		return found;
+
+	return family < md->ifc ? family : 0;
 }

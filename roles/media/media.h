@@ -42,6 +42,8 @@ struct media_if_conf {
 	char *name;
 	char *address;
 	char *advertised;
+	char *address6;
+	char *advertised6;
 };
 
 struct media_conf {
@@ -60,7 +62,8 @@ struct media_conf {
 
 extern const struct cfg_section media_section;
 
-/** An interface: where we bind, and what SDP says instead */
+/** An interface: where we bind, and what SDP says instead.  A name may have
+    one of each address family */
 struct media_if {
 	char name[32];
 	struct sa addr;
@@ -70,13 +73,16 @@ struct media_if {
 int media_interfaces(struct media_if *ifv, unsigned *ifc,
 		     const struct cfg *cfg, char *why, size_t whysz);
 
+struct media;
+unsigned media_if_find(const struct media *md, const struct pl *name, int af);
+
 /* role.c */
 
 struct media {
 	const struct cfg *cfg;
 	const struct media_conf *conf;
 	struct worker *control;
-	struct media_if ifv[MEDIA_IF_MAX];
+	struct media_if ifv[2 * MEDIA_IF_MAX];
 	unsigned ifc;
 	struct pool *pool;
 	struct directory *dir;

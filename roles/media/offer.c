@@ -13,7 +13,7 @@
 
 /** What the command asks for */
 struct ask {
-	struct pl callid, from, to, branch, sdp, transport;
+	struct pl callid, from, to, branch, sdp, transport, family;
 	const struct ng_val *flags, *replace, *mux, *direction;
 	struct sa received;	/**< media address instead of SDP's */
 	bool answer;
@@ -74,6 +74,7 @@ static const char *ask_read(struct ask *a, const struct ng_val *in,
 		return "Call-id or tag is too long";
 
 	(void)ng_get_pl(in, "transport-protocol", &a->transport);
+	(void)ng_get_pl(in, "address family", &a->family);
 	a->flags     = ng_get(in, "flags");
 	a->replace   = ng_get(in, "replace");
 	a->mux       = ng_get(in, "rtcp-mux");
@@ -84,23 +85,42 @@ static const char *ask_read(struct ask *a, const struct ng_val *in,
 }
 
 
-static unsigned if_index(const struct media *md, const struct ng_val *list,
-			 unsigned at)
+/* Towards the sender the family of his SDP, towards the receiver the one that
+   is asked for, or else the same */
+static int family(const struct ask *a, bool receiver)
 {
-	const struct ng_val *v = list && list->type == NG_LIST ? list->first
-							       : NULL;
-	unsigned i;
+	size_t i;
 
-	while (v && at--)
-		v = v->next;
+	if (receiver && !pl_strcmp(&a->family, "IP4"))
+		return AF_INET;
+	if (receiver && !pl_strcmp(&a->family, "IP6"))
+		return AF_INET6;
 
-	for (i = 0; v && v->type == NG_STR && i < md->ifc; i++) {
+	for (i = 0; i < a->s.mediac; i++) {
 
-		if (!pl_strcmp(&v->str, md->ifv[i].name))
-			return i;
+		if (!a->s.mediav[i].rejected &&
+		    sa_isset(&a->s.mediav[i].rtp, SA_ADDR))
+			return sa_af(&a->s.mediav[i].rtp);
 	}
 
-	return 0;
+	return AF_INET;
+}
+
+
+static unsigned if_index(const struct media *md, const struct ask *a,
+			 bool receiver)
+{
+	const struct ng_val *v = NULL;
+	struct pl name = PL_INIT;
+
+	if (a->direction && a->direction->type == NG_LIST)
+		v = a->direction->first;
+	if (v && receiver)
+		v = v->next;
+	if (v && v->type == NG_STR)
+		name = v->str;
+
+	return media_if_find(md, &name, family(a, receiver));
 }
 
 
@@ -171,7 +191,7 @@ static int legs(struct session *s, struct ask *a, struct party **fp,
 		err = party_alloc(&f, s, &a->from, NULL);
 		if (err)
 			return err;
-		f->ifidx = if_index(md, a->direction, 0);
+		f->ifidx = if_index(md, a, false);
 	}
 
 	t = far_leg(s, f, a);
@@ -181,7 +201,7 @@ static int legs(struct session *s, struct ask *a, struct party **fp,
 		err = party_alloc(&t, s, &a->to, &a->branch);
 		if (err)
 			return err;
-		t->ifidx = if_index(md, a->direction, 1);
+		t->ifidx = if_index(md, a, true);
 		t->peer = f;
 	}
 

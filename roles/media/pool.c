@@ -27,9 +27,9 @@ struct pool {
 	size_t n;		/**< slots of a row               */
 	uint64_t reuse;
 	unsigned ifc;
-	struct sa pubv[MEDIA_IF_MAX];
-	unsigned rowv[MEDIA_IF_MAX];	/**< row of an interface  */
-	struct row rows[MEDIA_IF_MAX];
+	struct sa pubv[2 * MEDIA_IF_MAX];
+	unsigned rowv[2 * MEDIA_IF_MAX];	/**< row of an interface  */
+	struct row rows[2 * MEDIA_IF_MAX];
 	unsigned rowc;
 	uint64_t used;
 	struct slot *slotv;
@@ -67,7 +67,7 @@ int pool_alloc(struct pool **pp, const struct media_if *ifv, unsigned ifc,
 	struct pool *p;
 	unsigned i;
 
-	if (!pp || !ifv || !ifc || ifc > MEDIA_IF_MAX ||
+	if (!pp || !ifv || !ifc || ifc > 2 * MEDIA_IF_MAX ||
 	    range.max < range.min)
 		return EINVAL;
 

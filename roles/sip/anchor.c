@@ -40,6 +40,8 @@ static void cmd_fill(struct ng_cmd *cmd, char *branch, size_t size,
 	cmd->dir[0]   = interface_name(prm->outside_from);
 	cmd->dir[1]   = interface_name(prm->outside_to);
 	cmd->received_from = &prm->msg->flow.remote;
+	if (prm->af)
+		cmd->family = prm->af == AF_INET6 ? "IP6" : "IP4";
 	cmd->ice      = "remove";
 	cmd->replace  = replacev;
 

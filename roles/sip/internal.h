@@ -406,6 +406,7 @@ struct anchor_prm {
 	struct pl sdp;
 	unsigned branch;		/**< 0: no via-branch             */
 	bool outside_from, outside_to;	/**< of the SDP's sender, receiver */
+	int af;				/**< offers: of the receiver       */
 };
 int  anchor_offer(struct ng_req **rp, struct lane *w,
 		  const struct anchor_prm *prm, ng_h *h, void *arg);

@@ -247,6 +247,7 @@ static int offer(struct branch *br)
 			: req->outside,
 		.outside_to = dialog ? req->stamp.outside[!req->from]
 			: !cfg_is_internal(req->w->cfg, &br->flow.remote),
+		.af = sa_af(&br->flow.remote),
 	};
 
 	if (dialog)

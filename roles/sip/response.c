@@ -221,6 +221,7 @@ static int anchor_response(struct branch *br, struct sipcore_msg *resp)
 			: !cfg_is_internal(req->w->cfg, &br->flow.remote),
 		.outside_to = dialog ? req->stamp.outside[req->from]
 			: req->outside,
+		.af = sa_af(&msg->flow.remote),
 	};
 	int err;
 

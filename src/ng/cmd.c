@@ -88,6 +88,7 @@ static void add_metadata(struct ng_tree *t, const struct pl *sid)
 
 static void add_media(struct ng_tree *t, const struct ng_cmd *cmd)
 {
+	add_str(t, "address family", cmd->family);
 	add_str(t, "ICE", cmd->ice);
 	add_str(t, "transport-protocol", cmd->transport);
 	add_list(t, "rtcp-mux", cmd->rtcp_mux);

@@ -105,6 +105,8 @@ struct ng_cmd {
 					     this SDP and towards its
 					     receiver: "external","internal" */
 	const struct sa *received_from;	/**< where the SIP message came from */
+	const char *family;		/**< "IP4", "IP6" towards the
+					     receiver; unset: as the sender  */
 	const char *ice;		/**< "remove", "force", ...          */
 	const char *transport;		/**< "RTP/AVP", "RTP/SAVP", ...      */
 	const char *const *rtcp_mux;	/**< "offer", "demux", "accept", ... */
