@@ -154,6 +154,9 @@ static int load(struct cfg **cfgp, struct mbuf **textp,
 		if (err == ENOENT)
 			err = cfg_file_read(mb, file, rep);
 	}
+	if (!err && file && opt->verb && !strcmp(opt->verb, "check"))
+		err = cfg_report_source(rep, file, (const char *)mb->buf,
+					mb->end);
 	if (!err)
 		err = cfg_load_text(cfgp, file, (const char *)mb->buf,
 				    mb->end, opt->node, options_role(opt),
@@ -170,6 +173,7 @@ static int load(struct cfg **cfgp, struct mbuf **textp,
 int config_load(struct cfg **cfgp, struct mbuf **textp,
 		const struct options *opt, int *code)
 {
+	const bool inherited = getenv("VOIPSTACK_CONFIG_FD") != NULL;
 	struct cfg_report *rep = NULL;
 	int err;
 
@@ -179,7 +183,10 @@ int config_load(struct cfg **cfgp, struct mbuf **textp,
 		return err;
 
 	err = load(cfgp, textp, opt, rep);
-	(void)re_fprintf(stderr, "%H", cfg_report_print, rep);
+
+	/* the supervisor has told the warnings already */
+	if (err || !inherited)
+		(void)re_fprintf(stderr, "%H", cfg_report_print, rep);
 	*code = exit_code(err);
 	if (err == ENOENT || err == EISDIR)
 		*code = EXIT_CONFIG;
@@ -210,24 +217,67 @@ int config_reload(struct cfg **cfgp, struct mbuf **textp,
 }
 
 
-/** voipstack check: 0 good, 1 errors were printed */
-int check_verb(const struct options *opt)
+static void check_print(const struct options *opt,
+			const struct cfg_report *rep)
+{
+	const char *no_colour = getenv("NO_COLOR");
+
+	if (opt->json)
+		(void)re_printf("%H", cfg_report_print_json, rep);
+	else if (isatty(STDERR_FILENO) && !str_isset(no_colour))
+		(void)re_fprintf(stderr, "%H", cfg_report_print_colour, rep);
+	else
+		(void)re_fprintf(stderr, "%H", cfg_report_print_lines, rep);
+}
+
+
+static int check(const struct options *opt, struct cfg_report *rep)
 {
 	const char *file = config_file(opt);
 	struct cfg *cfg = NULL;
+	int err, code;
+
+	err = load(&cfg, NULL, opt, rep);
+	check_print(opt, rep);
+	if (err) {
+		if (!cfg_report_errors(rep))
+			(void)re_fprintf(stderr, "voipstack: %m\n", err);
+		return EXIT_FAILED;
+	}
+
+	code = opt->strict && cfg_report_warnings(rep) ? EXIT_WARNINGS :
+		EXIT_OK;
+	if (!opt->json && code == EXIT_OK)
+		(void)re_printf("%s: good, node %s\n",
+				file ? file : "built-in defaults",
+				cfg_self(cfg)->name);
+	mem_deref(cfg);
+
+	return code;
+}
+
+
+/** voipstack check [FILE]: 0 good, 1 errors, 3 --strict and warnings */
+int check_verb(const struct options *opt)
+{
+	struct options one = *opt;
+	struct cfg_report *rep = NULL;
 	int code;
 
-	code = unexpected(opt);
+	if (one.argc && !one.config) {
+		one.config = one.argv[0];
+		++one.argv;
+		--one.argc;
+	}
+	code = unexpected(&one);
 	if (code)
 		return code;
 
-	if (config_load(&cfg, NULL, opt, &code))
-		return EXIT_FAILED;
+	if (cfg_report_alloc(&rep))
+		return EXIT_OS;
 
-	(void)re_printf("%s: good, node %s\n",
-			file ? file : "built-in defaults",
-			cfg_self(cfg)->name);
-	mem_deref(cfg);
+	code = check(&one, rep);
+	mem_deref(rep);
 
-	return EXIT_OK;
+	return code;
 }

@@ -98,6 +98,9 @@ static int run_verb(const struct options *opt)
 	code = unexpected(opt);
 	if (code)
 		return code;
+	if (opt->config && !strcmp(opt->config, "-"))
+		return usage_error("run needs a file: a reload reads it"
+				   " again");
 
 	if (config_load(&cfg, &text, opt, &code))
 		return code;

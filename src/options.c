@@ -35,7 +35,7 @@ void options_usage(FILE *f)
 		"voipstack [OPTIONS] [VERB]\n"
 		"\n"
 		"  run               run this node's roles (the default)\n"
-		"  check             read the configuration, print all that"
+		"  check [FILE|-]    read the configuration, print all that"
 		" is wrong\n"
 		"  ctl [CMD ...]     ask the running roles; without CMD:"
 		" status;\n"
@@ -56,15 +56,18 @@ void options_usage(FILE *f)
 		" node's role)\n"
 		"  -n, --node NAME   which of nodes: this machine is (default:"
 		" host name)\n"
-		"      --json        ctl: print JSON\n"
+		"      --json        ctl, check: print JSON\n"
+		"      --strict      check: warnings are errors (exit 3)\n"
 		"\n"
-		"Exit codes: 0 good, 64 command line, 65 damaged data, 71"
+		"Exit codes: 0 good, 1 check: errors, 3 check --strict:"
+		" warnings,\n64 command line, 65 damaged data, 71"
 		" system (port taken),\n"
 		"74 disk, 77 missing right, 78 configuration\n");
 }
 
 
-static int usage_error(const char *fmt, ...)
+/** Say what is wrong with the command line; returns EXIT_USAGE */
+int usage_error(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -119,6 +122,13 @@ static int parse_flag(struct options *opt, int argc, char *argv[])
 }
 
 
+/* "-" is standard input */
+static bool is_word(const char *a)
+{
+	return a[0] != '-' || !a[1];
+}
+
+
 static int parse_one(struct options *opt, int argc, char *argv[], int *used)
 {
 	const char *a = argv[0];
@@ -126,6 +136,10 @@ static int parse_one(struct options *opt, int argc, char *argv[], int *used)
 	*used = 1;
 	if (!strcmp(a, "--json")) {
 		opt->json = true;
+		return 0;
+	}
+	if (!strcmp(a, "--strict")) {
+		opt->strict = true;
 		return 0;
 	}
 	if (!strcmp(a, "--help") || !strcmp(a, "-h")) {
@@ -166,7 +180,7 @@ int options_parse(struct options *opt, int argc, char *argv[])
 	for (i = 1; i < argc; i += used) {
 
 		used = 1;
-		if (raw || (argv[i][0] != '-' && opt->verb)) {
+		if (raw || (opt->verb && is_word(argv[i]))) {
 			opt->argv[opt->argc++] = argv[i];
 		}
 		else if (!strcmp(argv[i], "--")) {

@@ -13,6 +13,7 @@ struct role;
 enum exit_code {
 	EXIT_OK          = 0,
 	EXIT_FAILED      = 1,
+	EXIT_WARNINGS    = 3,	/* check --strict                          */
 	EXIT_USAGE       = 64,	/* command line                            */
 	EXIT_DATA        = 65,	/* damaged or newer database               */
 	EXIT_UNAVAILABLE = 69,
@@ -31,6 +32,7 @@ struct options {
 	const char *node;
 	const char *role;
 	bool json;
+	bool strict;
 	int argc;		/**< what follows the verb                 */
 	char **argv;
 };
@@ -40,6 +42,7 @@ int options_parse(struct options *opt, int argc, char *argv[]);
 void options_usage(FILE *f);
 int options_role(const struct options *opt);
 int unexpected(const struct options *opt);
+int usage_error(const char *fmt, ...);
 
 /* files.c */
 const char *config_file(const struct options *opt);

@@ -86,7 +86,10 @@ struct cfg_opt {
 	const char *help;
 };
 
-/** Collects what is wrong; call as often as needed */
+/**
+ * Collects what is wrong; call as often as needed.  fmt begins with a code of
+ * code.c ("VS0202 %s: no such option"); without one it is VS0401
+ */
 struct cfg_report;
 void cfg_error(struct cfg_report *rep, const struct cfg_pos *pos,
 	       const char *fmt, ...);
@@ -183,6 +186,29 @@ int cfg_example_print(struct re_printf *pf,
 
 int cfg_report_alloc(struct cfg_report **repp);
 size_t cfg_report_errors(const struct cfg_report *rep);
+size_t cfg_report_warnings(const struct cfg_report *rep);
+int cfg_report_source(struct cfg_report *rep, const char *file,
+		      const char *text, size_t len);
+
+/** One line each: "FILE:LINE:COL: MESSAGE [VS0202]" */
 int cfg_report_print(struct re_printf *pf, const struct cfg_report *rep);
+/** The same, each with its line of cfg_report_source() and a caret */
+int cfg_report_print_lines(struct re_printf *pf,
+			   const struct cfg_report *rep);
+/** ... with the colours of a terminal */
+int cfg_report_print_colour(struct re_printf *pf,
+			    const struct cfg_report *rep);
+/** One JSON object: {"file", "errors", "warnings", "messages": [...]} */
+int cfg_report_print_json(struct re_printf *pf, const struct cfg_report *rep);
+
+/** A code of a message: its number and what it means */
+struct cfg_code {
+	unsigned code;		/**< 202 of VS0202                        */
+	const char *title;
+	const char *help;	/**< what to do                           */
+};
+
+const struct cfg_code *cfg_code_get(size_t idx);
+const struct cfg_code *cfg_code_find(const char *name);
 
 #endif

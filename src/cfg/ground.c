@@ -171,7 +171,7 @@ static void set_addr(struct sa *sa, const struct cfg_pos *pos,
 	if (!is_self || !net_if_getaddr(s, AF_INET, sa))
 		return;
 
-	cfg_error(rep, pos, "%s: \"%s\" is neither an address nor an"
+	cfg_error(rep, pos, "VS0303 %s: \"%s\" is neither an address nor an"
 		  " interface of this machine with one", what, s);
 }
 
@@ -279,7 +279,8 @@ static int many_nodes(struct cfg *cfg, const struct cfg_list *list,
 	cfg->nodec = list->n;
 
 	if (!found)
-		cfg_error(rep, &pos, "nodes: none is called \"%s\" (%s); name"
+		cfg_error(rep, &pos, "VS0302"
+			  " nodes: none is called \"%s\" (%s); name"
 			  " one with --node: %H", node ? node : host,
 			  node ? "--node" : "this machine's name",
 			  print_names, list);
@@ -308,7 +309,8 @@ int cfg_nodes_resolve(struct cfg *cfg, const char *node, int role,
 	if (nodes->list.n && cfg_val_find(cfg->root, "node")) {
 		const struct cfg_pos pos = cfg_pos(cfg, "node", NULL);
 
-		cfg_error(rep, &pos, "node: stands beside nodes; keep one of"
+		cfg_error(rep, &pos, "VS0301"
+			  " node: stands beside nodes; keep one of"
 			  " the two");
 	}
 

@@ -37,6 +37,7 @@ struct networks;
 
 /** A section as read */
 struct cfg_inst {
+	bool sound;		/**< nothing was wrong with it            */
 	const struct cfg_section *sec;
 	void *data;
 };
@@ -53,6 +54,31 @@ struct cfg {
 	struct cfg_cidr loopback[2];
 	const struct networks *networks; /**< ground.c                   */
 };
+
+/** Something that is wrong */
+struct cfg_complaint {
+	struct le le;
+	struct cfg_pos pos;
+	bool warning;
+	unsigned code;		/**< 202 of VS0202                        */
+	char *text;
+};
+
+struct cfg_report {
+	struct list complaintl;	/**< in order of position                 */
+	size_t kept;
+	size_t errors;
+	size_t warnings;
+	size_t dropped;
+	bool oom;		/**< a complaint has been lost            */
+	char *file;		/**< whose text this is, or NULL          */
+	char *text;
+	size_t len;
+};
+
+/* code.c */
+enum { CFG_CODE_RULE = 401 };	/**< of messages that bring none      */
+unsigned cfg_code_split(const char **fmtp);
 
 /* report.c */
 void cfg_vreport(struct cfg_report *rep, bool warning,
@@ -86,6 +112,7 @@ const char *cfg_suggest(const char *word, cfg_name_h *nameh, void *arg);
 /* walk.c */
 int cfg_walk(struct cfg *cfg, const struct cfg_section *sec,
 	     const struct cfg_val *v, void *data, struct cfg_report *rep);
+bool cfg_is_secret(const struct pl *line);
 void *cfg_block(struct cfg *cfg, size_t size);
 
 /* ground.c */

@@ -109,14 +109,16 @@ static void check_top(const struct cfg *cfg, struct cfg_report *rep)
 			continue;
 
 		if (cfg_is_later(v->key)) {
-			cfg_error(rep, &v->kpos, "%s: not supported yet by"
+			cfg_error(rep, &v->kpos, "VS0203"
+				  " %s: not supported yet by"
 				  " this version; remove it", v->key);
 			continue;
 		}
 
 		near = cfg_report_is_full(rep) ? NULL :
 			cfg_suggest(v->key, top_name, &top);
-		cfg_error(rep, &v->kpos, "%s: no such section%s%s%s", v->key,
+		cfg_error(rep, &v->kpos, "VS0201"
+			  " %s: no such section%s%s%s", v->key,
 			  near ? "; did you mean \"" : "", near ? near : "",
 			  near ? "\"?" : "");
 	}
@@ -131,18 +133,20 @@ static int read_sections(struct cfg *cfg, struct cfg_report *rep)
 	check_top(cfg, rep);
 
 	for (i = 0; i < cfg->instc && !err; i++) {
-		const struct cfg_inst *inst = &cfg->instv[i];
+		struct cfg_inst *inst = &cfg->instv[i];
+		const size_t errors = cfg_report_errors(rep);
 
 		err = cfg_walk(cfg, inst->sec,
 			       cfg_val_find(cfg->root, inst->sec->name),
 			       inst->data, rep);
+		inst->sound = errors == cfg_report_errors(rep);
 	}
 
 	return err;
 }
 
 
-/* Cross checks trust what was read, so they run only when that is sound */
+/* A check trusts what was read of its section: it runs if that is sound */
 static void cross_check(const struct cfg *cfg, struct cfg_report *rep)
 {
 	size_t i;
@@ -150,7 +154,7 @@ static void cross_check(const struct cfg *cfg, struct cfg_report *rep)
 	for (i = 0; i < cfg->instc; i++) {
 		const struct cfg_inst *inst = &cfg->instv[i];
 
-		if (inst->sec->check)
+		if (inst->sound && inst->sec->check)
 			inst->sec->check(cfg, inst->data, rep);
 	}
 }
@@ -167,7 +171,8 @@ static int load(struct cfg *cfg, const char *node, int role,
 		return err;
 
 	if (cfg->root && cfg->root->kind != CFG_MAPPING) {
-		cfg_error(rep, &cfg->root->pos, "expected sections such as"
+		cfg_error(rep, &cfg->root->pos, "VS0209"
+			  " expected sections such as"
 			  " \"sip:\" with options indented below");
 		return cfg_report_verdict(rep);
 	}
@@ -180,8 +185,7 @@ static int load(struct cfg *cfg, const char *node, int role,
 	if (err)
 		return err;
 
-	if (!cfg_report_errors(rep))
-		cross_check(cfg, rep);
+	cross_check(cfg, rep);
 
 	return cfg_report_verdict(rep);
 }

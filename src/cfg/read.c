@@ -95,7 +95,7 @@ static int syntax_error(const struct reader *r)
 
 	if (p->error == YAML_READER_ERROR) {
 		pos = offset_pos(r, p->problem_offset);
-		cfg_error(r->rep, &pos, "not text in UTF-8: %s",
+		cfg_error(r->rep, &pos, "VS0103 not text in UTF-8: %s",
 			  p->problem);
 		return EINVAL;
 	}
@@ -103,13 +103,13 @@ static int syntax_error(const struct reader *r)
 	pos = mark_pos(r, p->problem_mark);
 	if (p->problem_mark.index < r->len &&
 	    memchr(&r->text[p->problem_mark.index], '\t', 1))
-		cfg_error(r->rep, &pos, "not YAML: a tab cannot indent;"
+		cfg_error(r->rep, &pos, "VS0104 not YAML: a tab cannot indent;"
 			  " use spaces");
 	else if (p->context)
-		cfg_error(r->rep, &pos, "not YAML: %s %s (line %zu)",
+		cfg_error(r->rep, &pos, "VS0104 not YAML: %s %s (line %zu)",
 			  p->problem, p->context, p->context_mark.line + 1);
 	else
-		cfg_error(r->rep, &pos, "not YAML: %s", p->problem);
+		cfg_error(r->rep, &pos, "VS0104 not YAML: %s", p->problem);
 
 	return EINVAL;
 }
@@ -133,7 +133,7 @@ static int val_alloc(struct reader *r, struct cfg_val **vp,
 	const struct cfg_pos pos = mark_pos(r, mark);
 
 	if (++r->vals > CFG_VALS_MAX) {
-		cfg_error(r->rep, &pos, "more than %d values in a file",
+		cfg_error(r->rep, &pos, "VS0106 more than %d values in a file",
 			  CFG_VALS_MAX);
 		return EINVAL;
 	}
@@ -155,7 +155,7 @@ static int refuse(const struct reader *r, const yaml_event_t *ev,
 {
 	const struct cfg_pos pos = mark_pos(r, ev->start_mark);
 
-	cfg_error(r->rep, &pos, "%s not supported; write the value out",
+	cfg_error(r->rep, &pos, "VS0105 %s not supported; write the value out",
 		  what);
 
 	return EINVAL;
@@ -169,11 +169,12 @@ static int text_dup(const struct reader *r, char **sp, const yaml_event_t *ev)
 	const struct cfg_pos pos = mark_pos(r, ev->start_mark);
 
 	if (memchr(s, '\0', n)) {
-		cfg_error(r->rep, &pos, "a value must not contain \\0");
+		cfg_error(r->rep, &pos, "VS0110 a value must not contain \\0");
 		return EINVAL;
 	}
 	if (n > CFG_TEXT_MAX) {
-		cfg_error(r->rep, &pos, "a value of %zu bytes; at most %d",
+		cfg_error(r->rep, &pos, "VS0110"
+			  " a value of %zu bytes; at most %d",
 			  n, CFG_TEXT_MAX);
 		return EINVAL;
 	}
@@ -239,7 +240,8 @@ static int note_key(struct reader *r, const struct cfg_val *map,
 	if (le) {
 		const struct key *o = le->data;
 
-		cfg_error(r->rep, &v->kpos, "%s: given twice, first in line"
+		cfg_error(r->rep, &v->kpos, "VS0109"
+			  " %s: given twice, first in line"
 			  " %u; remove one", v->key, o->val->kpos.line);
 	}
 	list_append(&r->keyl, &k->le, k);
@@ -261,7 +263,7 @@ static int read_entry(struct reader *r, struct cfg_val *map,
 	if (kev->type == YAML_ALIAS_EVENT)
 		return refuse(r, kev, "aliases are");
 	if (kev->type != YAML_SCALAR_EVENT) {
-		cfg_error(r->rep, &kpos, "a key must be a word");
+		cfg_error(r->rep, &kpos, "VS0108 a key must be a word");
 		return EINVAL;
 	}
 	if (kev->data.scalar.anchor || kev->data.scalar.tag)
@@ -315,7 +317,7 @@ static int read_container(struct reader *r, struct cfg_val *v, unsigned depth)
 	int err;
 
 	if (depth > CFG_DEPTH_MAX) {
-		cfg_error(r->rep, &v->pos, "nested deeper than %d",
+		cfg_error(r->rep, &v->pos, "VS0107 nested deeper than %d",
 			  CFG_DEPTH_MAX);
 		return EINVAL;
 	}
@@ -422,14 +424,15 @@ static int check_bytes(const struct reader *r)
 	if (r->len > CFG_FILE_MAX) {
 		const struct cfg_pos whole = {.file = r->file};
 
-		cfg_error(r->rep, &whole, "larger than %d bytes",
+		cfg_error(r->rep, &whole, "VS0102 larger than %d bytes",
 			  CFG_FILE_MAX);
 		return EINVAL;
 	}
 
 	if (nul) {
 		pos = offset_pos(r, (size_t)(nul - r->text));
-		cfg_error(r->rep, &pos, "not text in UTF-8: a NUL byte");
+		cfg_error(r->rep, &pos, "VS0103"
+			  " not text in UTF-8: a NUL byte");
 		return EINVAL;
 	}
 
@@ -489,7 +492,9 @@ static int slurp(struct mbuf *mb, const char *file)
 	ssize_t n;
 	int err = 0, fd;
 
-	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	fd = strcmp(file, "-") ?
+		open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK) :
+		dup(STDIN_FILENO);
 	if (fd < 0)
 		return errno;
 
@@ -520,7 +525,7 @@ static int slurp(struct mbuf *mb, const char *file)
  * Read a file's bytes, not more than a configuration may have
  *
  * @param mb    Gets them
- * @param file  Path
+ * @param file  Path, "-": standard input
  * @param rep   Gets what is wrong
  *
  * @return 0 if success, otherwise errorcode
@@ -535,7 +540,7 @@ int cfg_file_read(struct mbuf *mb, const char *file, struct cfg_report *rep)
 
 	err = slurp(mb, file);
 	if (err)
-		cfg_error(rep, &pos, "cannot be read: %m", err);
+		cfg_error(rep, &pos, "VS0101 cannot be read: %m", err);
 
 	return err;
 }

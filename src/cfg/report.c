@@ -2,30 +2,15 @@
  * @file cfg/report.c  All that is wrong with a file, in order of position
  */
 #include <errno.h>
+#include <string.h>
 #include <re.h>
 #include "cfg.h"
 #include "internal.h"
 
 
-struct complaint {
-	struct le le;
-	struct cfg_pos pos;
-	bool warning;
-	char *text;
-};
-
-struct cfg_report {
-	struct list complaintl;
-	size_t kept;
-	size_t errors;
-	size_t dropped;
-	bool oom;		/* a complaint has been lost */
-};
-
-
 static void complaint_destructor(void *arg)
 {
-	struct complaint *c = arg;
+	struct cfg_complaint *c = arg;
 
 	list_unlink(&c->le);
 	mem_deref(c->text);
@@ -37,6 +22,8 @@ static void destructor(void *arg)
 	struct cfg_report *rep = arg;
 
 	list_flush(&rep->complaintl);
+	mem_deref(rep->text);
+	mem_deref(rep->file);
 }
 
 
@@ -64,12 +51,12 @@ static bool is_before(const struct cfg_pos *a, const struct cfg_pos *b)
 
 
 /* From the end: what comes in order costs nothing */
-static void insert(struct cfg_report *rep, struct complaint *c)
+static void insert(struct cfg_report *rep, struct cfg_complaint *c)
 {
 	struct le *le = rep->complaintl.tail;
 
 	while (le) {
-		const struct complaint *o = le->data;
+		const struct cfg_complaint *o = le->data;
 
 		if (!is_before(&c->pos, &o->pos))
 			break;
@@ -93,13 +80,15 @@ bool cfg_report_is_full(const struct cfg_report *rep)
 void cfg_vreport(struct cfg_report *rep, bool warning,
 		 const struct cfg_pos *pos, const char *fmt, va_list ap)
 {
-	struct complaint *c;
+	struct cfg_complaint *c;
 
 	if (!rep)
 		return;
 
 	/* counted first: out of memory must not make a bad file good */
-	if (!warning)
+	if (warning)
+		++rep->warnings;
+	else
 		++rep->errors;
 
 	if (cfg_report_is_full(rep)) {
@@ -116,6 +105,7 @@ void cfg_vreport(struct cfg_report *rep, bool warning,
 	if (pos)
 		c->pos = *pos;
 	c->warning = warning;
+	c->code = cfg_code_split(&fmt);
 	if (re_vsdprintf(&c->text, fmt, ap))
 		rep->oom = true;
 	insert(rep, c);
@@ -129,7 +119,8 @@ void cfg_vreport(struct cfg_report *rep, bool warning,
  * @param rep  Report
  * @param pos  Where; NULL if it has no place in the file.  The file's name
  *             must outlive the report
- * @param fmt  What is wrong, and what is allowed
+ * @param fmt  What is wrong, and what is allowed; begins with its code of
+ *             code.c, "VS0202 %s: no such option"; without one it is VS0401
  */
 void cfg_error(struct cfg_report *rep, const struct cfg_pos *pos,
 	       const char *fmt, ...)
@@ -160,15 +151,9 @@ size_t cfg_report_errors(const struct cfg_report *rep)
 }
 
 
-static int print_pos(struct re_printf *pf, const struct cfg_pos *pos)
+size_t cfg_report_warnings(const struct cfg_report *rep)
 {
-	if (pos->file && pos->line)
-		return re_hprintf(pf, "%s:%u:%u: ", pos->file, pos->line,
-				  pos->col);
-	if (pos->file)
-		return re_hprintf(pf, "%s: ", pos->file);
-
-	return 0;
+	return rep ? rep->warnings : 0;
 }
 
 
@@ -182,25 +167,38 @@ int cfg_report_verdict(const struct cfg_report *rep)
 }
 
 
-/** One line each: "FILE:LINE:COL: MESSAGE" */
-int cfg_report_print(struct re_printf *pf, const struct cfg_report *rep)
+/**
+ * Keep the text, so that the offending lines can be shown
+ *
+ * @param rep   Report
+ * @param file  The name that the positions in this text have
+ * @param text  The text
+ * @param len   Its length
+ *
+ * @return 0 if success, otherwise errorcode
+ */
+int cfg_report_source(struct cfg_report *rep, const char *file,
+		      const char *text, size_t len)
 {
-	const struct le *le;
-	int err = 0;
+	int err;
 
-	if (!rep)
-		return 0;
+	if (!rep || !file || !text)
+		return EINVAL;
 
-	for (le = rep->complaintl.head; le; le = le->next) {
-		const struct complaint *c = le->data;
+	rep->file = mem_deref(rep->file);
+	rep->text = mem_deref(rep->text);
 
-		err |= print_pos(pf, &c->pos);
-		err |= re_hprintf(pf, "%s%s\n", c->warning ? "warning: " : "",
-				  c->text ? c->text : "out of memory");
-	}
+	err = str_dup(&rep->file, file);
+	if (err)
+		return err;
 
-	if (rep->dropped)
-		err |= re_hprintf(pf, "and %zu more\n", rep->dropped);
+	rep->text = mem_alloc(len + 1, NULL);
+	if (!rep->text)
+		return ENOMEM;
 
-	return err;
+	memcpy(rep->text, text, len);
+	rep->text[len] = '\0';
+	rep->len = len;
+
+	return 0;
 }

@@ -6,6 +6,7 @@
  */
 #include <stddef.h>
 #include <string.h>
+#include <strings.h>
 #include <re.h>
 #include "cfg.h"
 #include "internal.h"
@@ -84,15 +85,18 @@ static void wrong(struct walk *w, const struct cfg_opt *opt,
 		  const struct cfg_val *v)
 {
 	if (v->kind != CFG_SCALAR)
-		cfg_error(w->rep, &v->pos, "%s: a %s, expected %H", w->path,
+		cfg_error(w->rep, &v->pos, "VS0204"
+			  " %s: a %s, expected %H", w->path,
 			  v->kind == CFG_MAPPING ? "map" : "list",
 			  cfg_expect_print, opt);
 	else if (v->null)
-		cfg_error(w->rep, &v->pos, "%s: no value, expected %H; for"
+		cfg_error(w->rep, &v->pos, "VS0205"
+			  " %s: no value, expected %H; for"
 			  " the default leave the line out", w->path,
 			  cfg_expect_print, opt);
 	else
-		cfg_error(w->rep, &v->pos, "%s: \"%s\", expected %H", w->path,
+		cfg_error(w->rep, &v->pos, "VS0206"
+			  " %s: \"%s\", expected %H", w->path,
 			  v->text, cfg_expect_print, opt);
 }
 
@@ -158,7 +162,7 @@ static int set_enum(struct walk *w, const struct cfg_opt *opt,
 	if (!near)
 		return EINVAL;
 
-	cfg_error(w->rep, &v->pos, "%s: \"%s\", did you mean \"%s\"?"
+	cfg_error(w->rep, &v->pos, "VS0206 %s: \"%s\", did you mean \"%s\"?"
 		  " Expected %H", w->path, v->text, near,
 		  cfg_expect_print, opt);
 
@@ -274,7 +278,8 @@ static void check_count(struct walk *w, const struct cfg_opt *opt,
 			const struct cfg_val *v, size_t n)
 {
 	if (opt->type != CFG_STRINGS && !in_range(opt, (int64_t)n))
-		cfg_error(w->rep, &v->pos, "%s: %zu entries, expected %lld to"
+		cfg_error(w->rep, &v->pos, "VS0207"
+			  " %s: %zu entries, expected %lld to"
 			  " %lld", w->path, n, opt->min, opt->max);
 }
 
@@ -339,7 +344,8 @@ static int walk_elements(struct walk *w, const struct cfg_opt *opt,
 			     string_block(w->cfg, c->key)))
 			err = ENOMEM;
 		else if (c->kind != CFG_MAPPING && !is_empty(c))
-			cfg_error(w->rep, &c->pos, "%s: expected options,"
+			cfg_error(w->rep, &c->pos, "VS0204"
+				  " %s: expected options,"
 				  " one a line, indented", w->path);
 		else
 			err = walk_rows(w, opt->sub, c, &c->pos, elem);
@@ -383,7 +389,7 @@ static int walk_value(struct walk *w, const struct cfg_opt *opt,
 		return walk_elements(w, opt, v, p);
 
 	case CFG_LATER:
-		cfg_error(w->rep, v->key ? &v->kpos : &v->pos, "%s: not"
+		cfg_error(w->rep, v->key ? &v->kpos : &v->pos, "VS0203 %s: not"
 			  " supported yet by this version; remove it",
 			  w->path);
 		return 0;
@@ -429,6 +435,55 @@ static const char *opt_name(size_t i, void *arg)
 }
 
 
+static bool is_password(const char *key)
+{
+	static const char *const wordv[] = {
+		"password", "passwd", "pass", "secret", "ha1", "pin",
+		"auth_token", "api_key",
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(wordv); i++) {
+		if (!strcasecmp(key, wordv[i]))
+			return true;
+	}
+
+	return false;
+}
+
+
+/** May a secret stand in this line of a file?  Then it is not shown */
+bool cfg_is_secret(const struct pl *line)
+{
+	return !re_regex(line->p, line->l, "pass") ||
+		!re_regex(line->p, line->l, "secret") ||
+		!re_regex(line->p, line->l, "ha1") ||
+		!re_regex(line->p, line->l, "pin[ \"']*:", NULL) ||
+		!re_regex(line->p, line->l, "token") ||
+		!re_regex(line->p, line->l, "key");
+}
+
+
+static void unknown_key(struct walk *w, const struct cfg_opt *optv,
+			const struct cfg_val *c)
+{
+	const char *near;
+
+	if (is_password(c->key)) {
+		cfg_error(w->rep, &c->kpos, "VS0210 %s.%s: no password stands"
+			  " in this file; remove it, and use \"voipstack user"
+			  " add\"", w->path, c->key);
+		return;
+	}
+
+	near = cfg_report_is_full(w->rep) ? NULL :
+		cfg_suggest(c->key, opt_name, (void *)optv);
+	cfg_error(w->rep, &c->kpos, "VS0202 %s.%s: no such option%s%s%s",
+		  w->path, c->key, near ? "; did you mean \"" : "",
+		  near ? near : "", near ? "\"?" : "");
+}
+
+
 static void check_keys(struct walk *w, const struct cfg_opt *optv,
 		       const struct cfg_val *v)
 {
@@ -436,19 +491,12 @@ static void check_keys(struct walk *w, const struct cfg_opt *optv,
 
 	for (le = v ? v->vall.head : NULL; le; le = le->next) {
 		const struct cfg_val *c = le->data;
-		const char *near;
 		size_t i;
 
 		for (i = 0; optv[i].name && strcmp(optv[i].name, c->key); i++)
 			;
-		if (optv[i].name)
-			continue;
-
-		near = cfg_report_is_full(w->rep) ? NULL :
-			cfg_suggest(c->key, opt_name, (void *)optv);
-		cfg_error(w->rep, &c->kpos, "%s.%s: no such option%s%s%s",
-			  w->path, c->key, near ? "; did you mean \"" : "",
-			  near ? near : "", near ? "\"?" : "");
+		if (!optv[i].name)
+			unknown_key(w, optv, c);
 	}
 }
 
@@ -471,7 +519,8 @@ static int walk_rows(struct walk *w, const struct cfg_opt *optv,
 		if (c)
 			err = walk_value(w, opt, c, p);
 		else if (opt->required && v)
-			cfg_error(w->rep, pos, "%s: is missing: %H", w->path,
+			cfg_error(w->rep, pos, "VS0208"
+				  " %s: is missing: %H", w->path,
 				  cfg_expect_print, opt);
 		else
 			err = walk_default(w, opt, p);

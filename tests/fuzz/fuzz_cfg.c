@@ -79,13 +79,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (cfg_report_alloc(&rep))
 		return 0;
 
+	(void)cfg_report_source(rep, "f", (const char *)data, size);
 	if (!cfg_load_text(&cfg, "f", (const char *)data, size, NULL, -1,
 			   sections, rep)) {
 		(void)sa_set_str(&sa, "192.0.2.1", 5060);
 		(void)cfg_encryption(cfg, &sa);
 		(void)cfg_pos(cfg, "x", "m.a.0.b");
 	}
-	(void)cfg_report_print(&pf, rep);
+	(void)cfg_report_print_colour(&pf, rep);
+	(void)cfg_report_print_json(&pf, rep);
 
 	mem_deref(cfg);
 	mem_deref(rep);

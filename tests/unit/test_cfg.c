@@ -235,42 +235,46 @@ static int test_messages(void)
 	int err = 0;
 
 	TEST_ERR(complain("test: {nmu: 1}\n",
-		"f:1:8: test.nmu: no such option; did you mean \"num\"?\n"));
+		"f:1:8: test.nmu: no such option; did you mean \"num\"?"
+		" [VS0202]\n"));
 	TEST_ERR(complain("tset: {}\n",
-		"f:1:1: tset: no such section; did you mean \"test\"?\n"));
+		"f:1:1: tset: no such section; did you mean \"test\"?"
+		" [VS0201]\n"));
 	TEST_ERR(complain("test:\n  num: 101\n  dur: 5\n  flag: maybe\n",
 		"f:2:8: test.num: \"101\", expected a whole number from -5"
-		" to 100\n"
+		" to 100 [VS0206]\n"
 		"f:3:8: test.dur: \"5\", expected a duration with its unit"
-		" (ms, s, m, h, d) such as 30s, from 1s to 1h\n"
-		"f:4:9: test.flag: \"maybe\", expected true or false\n"));
+		" (ms, s, m, h, d) such as 30s, from 1s to 1h [VS0206]\n"
+		"f:4:9: test.flag: \"maybe\", expected true or false"
+		" [VS0206]\n"));
 	TEST_ERR(complain("test:\n  num: 1\n  num: 2\n",
-		"f:3:3: num: given twice, first in line 2; remove one\n"));
+		"f:3:3: num: given twice, first in line 2; remove one"
+		" [VS0109]\n"));
 	TEST_ERR(complain("vault: {}\ntest: {someday: 1}\n",
 		"f:1:1: vault: not supported yet by this version;"
-		" remove it\n"
+		" remove it [VS0203]\n"
 		"f:2:8: test.someday: not supported yet by this version;"
-		" remove it\n"));
+		" remove it [VS0203]\n"));
 	TEST_ERR(complain("test: {mode: strikt}\n",
 		"f:1:14: test.mode: \"strikt\", did you mean \"strict\"?"
-		" Expected one of strict, loose\n"));
+		" Expected one of strict, loose [VS0206]\n"));
 	TEST_ERR(complain("test: {map: {a: {}}}\n",
 		"f:1:17: test.map.a.weight: is missing: a whole number from"
-		" 1 to 10\n"));
+		" 1 to 10 [VS0208]\n"));
 	TEST_ERR(complain("test: {num: }\n",
 		"f:1:13: test.num: no value, expected a whole number from -5"
-		" to 100; for the default leave the line out\n"));
+		" to 100; for the default leave the line out [VS0205]\n"));
 	TEST_ERR(complain("test: {num: [1]}\n",
 		"f:1:13: test.num: a list, expected a whole number from -5"
-		" to 100\n"));
+		" to 100 [VS0204]\n"));
 	TEST_ERR(complain("test: {cidrs: [10.0.0.1, 10.0.0.2, 10.0.0.3]}\n",
-		"f:1:15: test.cidrs: 3 entries, expected 0 to 2\n"));
+		"f:1:15: test.cidrs: 3 entries, expected 0 to 2 [VS0207]\n"));
 	TEST_ERR(complain("test: [1]\n",
 		"f:1:7: test: a list, expected options, one a line,"
-		" indented\n"));
+		" indented [VS0204]\n"));
 	TEST_ERR(complain("- 1\n",
 		"f:1:1: expected sections such as \"sip:\" with options"
-		" indented below\n"));
+		" indented below [VS0209]\n"));
  out:
 	return err;
 }
@@ -281,23 +285,29 @@ static int test_yaml(void)
 	int err = 0;
 
 	TEST_ERR(complain("a: &x [1]\nb: *x\n",
-		"f:1:4: anchors are not supported; write the value out\n"));
+		"f:1:4: anchors are not supported; write the value out"
+		" [VS0105]\n"));
 	TEST_ERR(complain("a: *x\n",
-		"f:1:4: aliases are not supported; write the value out\n"));
+		"f:1:4: aliases are not supported; write the value out"
+		" [VS0105]\n"));
 	TEST_ERR(complain("a: !!str x\n",
-		"f:1:4: tags are not supported; write the value out\n"));
+		"f:1:4: tags are not supported; write the value out"
+		" [VS0105]\n"));
 	TEST_ERR(complain("--- {}\n--- {}\n",
 		"f:2:1: a second document is not supported; write the value"
-		" out\n"));
+		" out [VS0105]\n"));
 	TEST_ERR(complain("test:\n\tnum: 1\n",
-		"f:2:1: not YAML: a tab cannot indent; use spaces\n"));
+		"f:2:1: not YAML: a tab cannot indent; use spaces"
+		" [VS0104]\n"));
 	TEST_ERR(complain("test: {a: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[]\n",
-		"f:1:25: nested deeper than 16\n"));
+		"f:1:25: nested deeper than 16 [VS0107]\n"));
 	TEST_ERR(complain("test: {str: \"a\xff\"}\n",
-		"f:1:15: not text in UTF-8: invalid leading UTF-8 octet\n"));
+		"f:1:15: not text in UTF-8: invalid leading UTF-8 octet"
+		" [VS0103]\n"));
 	TEST_ERR(complain("test: {str: \"a\\0b\"}\n",
-		"f:1:13: a value must not contain \\0\n"));
-	TEST_ERR(complain("[a]: 1\n", "f:1:1: a key must be a word\n"));
+		"f:1:13: a value must not contain \\0 [VS0110]\n"));
+	TEST_ERR(complain("[a]: 1\n", "f:1:1: a key must be a word"
+		" [VS0108]\n"));
  out:
 	return err;
 }
@@ -323,9 +333,58 @@ static int test_nul(void)
 	err = re_sdprintf(&text, "%H", cfg_report_print, rep);
 	if (err)
 		goto out;
-	TEST_STRCMP("f:2:8: not text in UTF-8: a NUL byte\n", text);
+	TEST_STRCMP("f:2:8: not text in UTF-8: a NUL byte [VS0103]\n", text);
  out:
 	mem_deref(text);
+	mem_deref(cfg);
+	mem_deref(rep);
+	return err;
+}
+
+
+static int test_lines(void)
+{
+	static const char yaml[] = "test: {str: \xc3\xa4\xc3\xa4\xc3\xa4,"
+		" num: x}\n";
+	struct cfg_report *rep = NULL;
+	struct cfg *cfg = NULL;
+	char *lines = NULL, *json = NULL;
+	int err;
+
+	err = cfg_report_alloc(&rep);
+	if (err)
+		goto out;
+	err = cfg_report_source(rep, "f", yaml, sizeof(yaml) - 1);
+	if (err)
+		goto out;
+
+	err = cfg_load_text(&cfg, "f", yaml, sizeof(yaml) - 1, NULL, -1,
+			    sections, rep);
+	if (err == ENOMEM)
+		goto out;
+	TEST_EQUALS(EINVAL, err);
+	TEST_EQUALS(1, cfg_report_errors(rep));
+	TEST_EQUALS(0, cfg_report_warnings(rep));
+
+	err = re_sdprintf(&lines, "%H", cfg_report_print_lines, rep);
+	if (err)
+		goto out;
+	err = re_sdprintf(&json, "%H", cfg_report_print_json, rep);
+	if (err)
+		goto out;
+	TEST_STRCMP("f:1:23: test.num: \"x\", expected a whole number from -5"
+		    " to 100 [VS0206]\n"
+		    "     1 | test: {str: \xc3\xa4\xc3\xa4\xc3\xa4, num: x}\n"
+		    "       |                       ^\n", lines);
+	TEST_STRCMP("{\"errors\":1,\"warnings\":0,\"left_out\":0,"
+		    "\"messages\":[\n"
+		    "{\"code\":\"VS0206\",\"severity\":\"error\","
+		    "\"file\":\"f\",\"line\":1,\"column\":23,"
+		    "\"message\":\"test.num: \\\"x\\\", expected a whole"
+		    " number from -5 to 100\"}\n]}\n", json);
+ out:
+	mem_deref(json);
+	mem_deref(lines);
 	mem_deref(cfg);
 	mem_deref(rep);
 	return err;
@@ -366,7 +425,7 @@ static int test_nodes(void)
 	TEST_EQUALS(EINVAL, err);
 	err = 0;
 	TEST_STRCMP("f:2:3: nodes: none is called \"x\" (--node); name one"
-		    " with --node: sip-1, pbx-1, both\n", text);
+		    " with --node: sip-1, pbx-1, both [VS0302]\n", text);
  out:
 	mem_deref(text);
 	mem_deref(cfg);
@@ -420,6 +479,7 @@ int main(int argc, char *argv[])
 		TEST_CASE(test_messages),
 		TEST_CASE(test_yaml),
 		TEST_CASE(test_nul),
+		TEST_CASE(test_lines),
 		TEST_CASE(test_nodes),
 		TEST_CASE(test_networks),
 	};
