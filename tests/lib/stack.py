@@ -92,9 +92,11 @@ class Stack:
         self.write(cfg)
 
     def write(self, cfg):
+        """At once, as an editor does: a role may be reading it."""
         self.cfg = cfg
-        with open(self.file, "w") as f:
+        with open(self.file + ".new", "w") as f:
             f.write(cfg if isinstance(cfg, str) else yaml(cfg))
+        os.rename(self.file + ".new", self.file)
 
     def argv(self, *args):
         node = ["--node=" + self.node] if self.node else []

@@ -18,7 +18,7 @@ def hup(where):
         pids = {r: s.st.pid(r) for r in stack.ROLES}
         for name, cfg, says in (
                 ("good", stack.merge(s.st.cfg, {"log": {"level": "debug"}}),
-                 r"reload"),
+                 r"(?s)(role=(sip|pbx|media) event=\"?reloaded.*){3}"),
                 ("bad", "sip: {lisen: x}\n", r"did you mean")):
             s.st.write(cfg)
             before = len(s.st.text())

@@ -110,7 +110,8 @@ def bad_messages(w):
     )
 
 
-def alive(name, w):
+def alive(name):
+    w = Wire(PORT)	# a new one: answers to what came before go elsewhere
     answer = status(w.ask(request(w, method="REGISTER",
                                   To="<sip:mallory@sip.local>"), 3))
     check.check(name + ": still registers (challenges)",
@@ -123,7 +124,7 @@ def sip_messages(st):
         got = status(w.ask(data, 0.7 if None in right else 3))
         check.check("malformed: " + name, got in right,
                     "answered %s, expected one of %s" % (got, right))
-    alive("malformed", w)
+    alive("malformed")
     rng = random.Random(2)
     good = request(w, method="INVITE", body=SDP)
     for _ in range(300):			# bytes changed, datagram cut
@@ -132,13 +133,13 @@ def sip_messages(st):
             data[rng.randrange(len(data))] = rng.randrange(256)
         w.s.send(bytes(data[:rng.randrange(1, len(data))]))
     time.sleep(0.5)
-    alive("300 damaged datagrams", w)
+    alive("300 damaged datagrams")
 
 
 def tcp_stream(st):
     """Garbage, a message without end, and one that is too long.  What could
     still become a message has 10 s for it"""
-    w = Wire(PORT)
+    w = Wire(PORT)	# for its port number in requests
     for name, data in (
             ("garbage", os.urandom(3000)),
             ("no end", b"OPTIONS sip:sip.local SIP/2.0\r\nVia: " +
@@ -159,7 +160,7 @@ def tcp_stream(st):
         s.close()
         check.check("TCP %s: refused and closed" % name, closed,
                     "still open after 13 s")
-    alive("TCP garbage", w)
+    alive("TCP garbage")
 
 
 def ng_messages(st):
