@@ -302,6 +302,11 @@ const char *sipcore_strans_tag(const struct sipcore_strans *st);
     for 2xx retransmission (RFC 6026 Accepted) */
 int sipcore_reply(struct sipcore_strans *st, uint16_t code,
 		  const char *reason, const char *fmt, ...);
+/** After the final response: it is not repeated, and nothing of the request is
+    kept (RFC 3261 26.3.2.4).  For requests of which nobody knows whether the
+    sender is who he says: repeated answers and full tables are what a forger
+    wants.  The request's own repetition is a new request */
+void sipcore_strans_forget(struct sipcore_strans *st);
 /** A response made elsewhere (forwarded): all bytes, the client's Via on
     top */
 int sipcore_respond(struct sipcore_strans *st, uint16_t code,

@@ -352,6 +352,16 @@ int sipcore_reply(struct sipcore_strans *st, uint16_t code,
 }
 
 
+void sipcore_strans_forget(struct sipcore_strans *st)
+{
+	if (!st || !st->core || st->state == PROCEEDING)
+		return;
+
+	/* from the loop: who called may be in the middle of something */
+	tmr_start(&st->tmr, 0, timer_end, st);
+}
+
+
 void sipcore_strans_handlers(struct sipcore_strans *st,
 			     sipcore_cancel_h *cancelh, sipcore_end_h *endh,
 			     void *arg)
@@ -409,6 +419,19 @@ static struct sipcore_strans *strans_alloc(struct sipcore *core,
 }
 
 
+/* Is this the ACK to a response of ours of which nothing was kept?  It has
+   the branch of its INVITE, so the tag can be made again */
+static bool is_forgotten(const struct sipcore *core,
+			 const struct sipcore_msg *msg)
+{
+	char tag[17];
+
+	sipcore_tag(core->net, msg, tag);
+
+	return !pl_strcmp(&msg->to.tag, tag);
+}
+
+
 /* RFC 3261 17.2.1: ACK to a non-2xx ends here, to a 2xx it goes on */
 static void ack(struct sipcore *core, struct sipcore_msg *msg)
 {
@@ -417,6 +440,9 @@ static void ack(struct sipcore *core, struct sipcore_msg *msg)
 
 	if (key_make(&k, core, msg, "INVITE"))
 		st = find(core, &k);
+
+	if (!st && is_forgotten(core, msg))
+		return;
 
 	if (!st || st->state == ACCEPTED) {
 		core->reqh(core, NULL, msg, core->arg);

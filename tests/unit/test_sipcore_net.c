@@ -164,6 +164,11 @@ static void request_handler(struct sipcore *core, struct sipcore_strans *st,
 		(void)sipcore_reply(st, 180, NULL, NULL);
 		return;
 	}
+	if (!pl_strcmp(&msg->uri.user, "stranger")) {
+		(void)sipcore_reply(st, 407, NULL, NULL);
+		sipcore_strans_forget(st);
+		return;
+	}
 	if (!pl_strcmp(&msg->uri.user, "body")) {
 		(void)sipcore_reply(st, 200, "Fine", "Content-Type: text/plain"
 				    "\r\nContent-Length: 2\r\n\r\nhi");
@@ -515,7 +520,7 @@ static int test_net_timeout(void)
 }
 
 
-static int no_ack(struct pair *p)
+static int no_ack(struct pair *p, const char *user)
 {
 	struct mbuf *mb = mbuf_alloc(512);
 	struct sipcore_flow to = p->to;
@@ -525,11 +530,11 @@ static int no_ack(struct pair *p)
 		return ENOMEM;
 
 	/* without a client transaction nobody sends ACK */
-	err = mbuf_printf(mb, "INVITE sip:486@127.0.0.1 SIP/2.0\r\n"
+	err = mbuf_printf(mb, "INVITE sip:%s@127.0.0.1 SIP/2.0\r\n"
 			  "Max-Forwards: 70\r\n"
 			  "From: <sip:a@test>;tag=1\r\nTo: <sip:b@test>\r\n"
 			  "Call-ID: h\r\nCSeq: 1 INVITE\r\n"
-			  "Content-Length: 0\r\n\r\n");
+			  "Content-Length: 0\r\n\r\n", user);
 	mb->pos = 0;
 	if (!err)
 		err = sipcore_send(p->a.core, &to, mb, true);
@@ -546,7 +551,7 @@ static int test_net_timer_h(void)
 
 	err = pair_start(&p, false);
 	TEST_ERR(err);
-	err = no_ack(&p);
+	err = no_ack(&p, "486");
 	TEST_ERR(err);
 	err = wait_ms(70 * T1);
 	TEST_ERR(err);
@@ -554,6 +559,39 @@ static int test_net_timer_h(void)
 	TEST_EQUALS(ETIMEDOUT, p.b.end_err);
 	/* once, and G: 1, 3, 7, then every 4 T1 */
 	TEST_EQUALS(1 + 3 + 14, p.a.stray);
+ out:
+	pair_stop(&p);
+	return err;
+}
+
+
+/* RFC 3261 26.3.2.4: one answer, nothing is kept, and the ACK is known by its
+   tag alone */
+static int test_net_forgotten(void)
+{
+	struct pair p;
+	int err;
+
+	err = pair_start(&p, false);
+	TEST_ERR(err);
+	err = no_ack(&p, "stranger");
+	TEST_ERR(err);
+	err = wait_ms(5 * T1);
+	TEST_ERR(err);
+	TEST_EQUALS(1, p.a.stray);
+	TEST_EQUALS(1, p.b.ends);
+	TEST_EQUALS(0, p.b.end_err);
+	TEST_EQUALS(0, p.b.core->stats.strans);
+
+	err = request(NULL, &p, "INVITE", "stranger", "f1");
+	TEST_ERR(err);
+	err = run_ms(1000);
+	TEST_ERR(err);
+	err = wait_ms(5);
+	TEST_ERR(err);
+	TEST_EQUALS(407, p.a.code);
+	TEST_EQUALS(0, p.b.core->stats.strans);
+	TEST_EQUALS(0, p.b.acks);
  out:
 	pair_stop(&p);
 	return err;
@@ -1346,6 +1384,7 @@ int main(int argc, char *argv[])
 		TEST_CASE_ONCE(test_net_loss),
 		TEST_CASE_ONCE(test_net_timeout),
 		TEST_CASE_ONCE(test_net_timer_h),
+		TEST_CASE_ONCE(test_net_forgotten),
 		TEST_CASE_ONCE(test_net_ringing),
 		TEST_CASE_ONCE(test_net_accepted),
 		TEST_CASE_ONCE(test_net_cancel),
