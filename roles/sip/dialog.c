@@ -141,6 +141,7 @@ void dialog_request(struct request *req)
 	uint16_t code;
 
 	code = stamp_check(req, &why);
+	req->known = !code;
 	if (!code)
 		code = target_add(req, &why);
 	if (code) {

@@ -244,6 +244,7 @@ static void ping_answer(struct request *req)
 	(void)sipcore_reply(req->st, 200, "OK", ALLOW
 			    "Accept: application/sdp\r\n"
 			    "Supported: path\r\n");
+	sipcore_strans_forget(req->st);
 	request_answered(req, 200);
 	request_close(req);
 }
@@ -253,6 +254,7 @@ static void ping_answer(struct request *req)
 
 static void serve(struct request *req)
 {
+	req->known = true;
 	if (req->msg->method == SIPCORE_REGISTER)
 		registrar_request(req);
 	else
@@ -307,6 +309,7 @@ static void challenge(struct request *req, bool stale)
 	if (err)
 		log_warn(req->msg->sid, "challenge not sent", "err=\"%m\"",
 			 err);
+	sipcore_strans_forget(req->st);
 	request_answered(req, 401);
 	request_close(req);
 }
@@ -334,6 +337,7 @@ static void auth_handler(enum sipauth_verdict v, const char *user,
 	switch (v) {
 
 	case SIPAUTH_OK:
+		req->known = true;
 		if (str_dup(&req->user, user))
 			request_refuse(req, 500, "no memory", NULL);
 		else if (!owns_identity(req))

@@ -162,6 +162,7 @@ struct request {
 	enum origin origin;
 	bool outside;			/**< not from networks.internal   */
 	bool dialog;			/**< inside a dialog (To tag)     */
+	bool known;			/**< its sender is who he says    */
 	char *user;			/**< authenticated, or NULL       */
 	const char *realm;
 	struct sipauth_req *auth;
@@ -313,6 +314,8 @@ void expire_locations(struct edge *e);
 
 /* route.c */
 void route_request(struct request *req);
+/** Where a Path leads: its first value.  ENOENT: to a name */
+int  route_path_flow(struct sipcore_flow *flow, const char *path);
 int  route_scan(struct routes *rs, const struct lane *w,
 		const struct sipcore_msg *msg);
 /** Is this host one of our domains or addresses? */

@@ -147,6 +147,8 @@ void request_refuse(struct request *req, uint16_t code, const char *why,
 		log_warn(msg->sid, "response not sent", "code=%u err=\"%m\"",
 			 code, err);
 
+	if (!req->known)
+		sipcore_strans_forget(req->st);
 	request_answered(req, code);
 	request_close(req);
 }
