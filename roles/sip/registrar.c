@@ -118,6 +118,12 @@ static uint16_t contact_add(struct reg *reg, const struct edge_cfg *conf,
 		return 400;
 	}
 
+	/* no headers in a Request-URI: RFC 3261 16.6 step 2 */
+	if (pl_isset(&c->na.uri.headers)) {
+		c->na.auri.l = (size_t)(c->na.uri.headers.p - c->na.auri.p);
+		c->na.uri.headers = pl_null;
+	}
+
 	(void)sipcore_param(&c->na.params, "expires", &pl);
 	c->expires = expires_read(&pl, expires);
 	c->q = q_read(&c->na.params);
@@ -204,6 +210,19 @@ static int path_read(struct reg *reg, const struct sipcore_msg *msg)
 	mem_deref(mb);
 
 	return err;
+}
+
+
+/* RFC 3327 5.3: an edge proxy adds itself.  A telephone that names somebody
+   else would have calls, and their repetitions, sent to a stranger */
+static bool path_is_sender(const struct reg *reg)
+{
+	const struct request *req = reg->req;
+	struct sipcore_flow flow;
+
+	return req->origin == ORIGIN_PEER || !reg->path[0] ||
+		(!route_path_flow(&flow, reg->path) &&
+		 sa_cmp(&flow.remote, &req->msg->flow.remote, SA_ADDR));
 }
 
 
@@ -375,6 +394,10 @@ static uint16_t reg_read(struct reg *reg, const char **why)
 	if (path_read(reg, req->msg)) {
 		*why = "Path is too long";
 		return 400;
+	}
+	if (!path_is_sender(reg)) {
+		*why = "Path leads elsewhere: only a peer may say so";
+		return 403;
 	}
 
 	return 0;

@@ -124,7 +124,7 @@ static void to_pbx(struct request *req)
 
 /* ---- to the contacts of an AOR */
 
-static int path_flow(struct sipcore_flow *flow, const char *path)
+int route_path_flow(struct sipcore_flow *flow, const char *path)
 {
 	struct sipcore_naddr na;
 	struct pl rest, val;
@@ -156,7 +156,7 @@ static int contact_add(struct request *req, const struct binding *b)
 	outside = !cfg_is_internal(req->w->cfg, &b->flow.remote);
 	if (b->path[0]) {
 		t.path = b->path;
-		err = path_flow(&t.flow, b->path);
+		err = route_path_flow(&t.flow, b->path);
 	}
 	else {
 		err = nat_contact_flow(&t.flow, &t.alt, &uri, &b->flow,
