@@ -195,6 +195,12 @@ void channel_forward(struct channel *from, struct channel *to,
 	char *hdrs = NULL;
 	int err;
 
+	/* the other leg has been given up, this one waits for its CDR */
+	if (sipua_is_ended(to->sess)) {
+		(void)sipcore_reply(st, 481, sipcore_reason(481), NULL);
+		return;
+	}
+
 	if (list_count(&from->fwdl) >= FWD_MAX) {
 		(void)sipcore_reply(st, 500, "Too Many Pending",
 				    "Retry-After: 1\r\n");

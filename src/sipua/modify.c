@@ -285,6 +285,9 @@ int sipua_modify_reply(struct sipua_sess *s, uint16_t code,
 	struct srv *v;
 	int err;
 
+	if (!s)
+		return EINVAL;
+
 	v = s->upd.pending ? &s->upd : &s->inv;
 	if (!v->pending)
 		return ENOENT;

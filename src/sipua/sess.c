@@ -303,6 +303,9 @@ int sipua_request(struct sipua_sess *s, struct sipcore_ctrans **ctp,
 	struct mbuf *mb = NULL;
 	int err;
 
+	if (!s)
+		return EINVAL;
+
 	if (s->state != SESS_CONFIRMED && s->state != SESS_ANSWERED
 	    && !(s->state == SESS_CALLING && s->dlg.rtag)
 	    && s->state != SESS_INCOMING)
