@@ -155,6 +155,7 @@ int dlg_init_uac(struct dlg *d, const struct sipua_invite *inv)
 	if (inv->route)
 		err |= str_dup(&d->routes, inv->route);
 
+	d->rseq = UINT32_MAX;
 	d->flow = inv->flow;
 	d->maxfwd = inv->maxfwd;
 

@@ -20,7 +20,7 @@ struct dlg {
 	char *routes;		/**< route set in order, comma-separated  */
 	char *user;		/**< of our Contact                       */
 	uint32_t lseq;
-	uint32_t rseq;
+	uint32_t rseq;		/**< UINT32_MAX: none yet, 12.1.2         */
 	unsigned maxfwd;	/**< 0: the default                       */
 	struct sipcore_flow flow; /**< where the peer was heard last      */
 };

@@ -159,7 +159,8 @@ static void receive(struct sipua_sess *s, struct sipcore_strans *st,
 		return;
 	}
 
-	if (msg->cseq <= s->dlg.rseq) {		/* 12.2.2 */
+	/* 12.2.2 */
+	if (s->dlg.rseq != UINT32_MAX && msg->cseq <= s->dlg.rseq) {
 		(void)sipcore_reply(st, 500, "Out of Order", NULL);
 		return;
 	}
