@@ -16,7 +16,8 @@
 
 
 enum {
-	LEARN_US = 3000000,	/**< how long the signalled source wins */
+	LEARN_US  = 3000000,	/**< how long a likelier source wins    */
+	SILENT_US = 1000000,	/**< after that a known source is gone  */
 };
 
 
@@ -64,7 +65,8 @@ void flow_resolve(struct mworker *w, struct flow *f)
 	for (hop = 0; hop < HOP_MAX; hop++) {
 
 		const struct medium *peer = medium_peer(m);
-		struct port *out = peer ? out_port(peer, rtcp) : NULL;
+		struct port *out = peer && !peer->off ? out_port(peer, rtcp)
+						      : NULL;
 		struct port *next;
 
 		if (!out || !sa_isset(&out->remote, SA_ALL)) {
@@ -101,8 +103,30 @@ static void learn(struct mworker *w, struct port *p, const struct sa *src)
 {
 	p->remote = *src;
 	p->latched = true;
-	p->latch_us = w->now_us;
+	p->latch_us = p->heard_us = w->now_us;
 	++w->gen;
+}
+
+
+/* How well a source fits what was signalled; a NAT changes the port */
+static unsigned likely(const struct port *p, const struct sa *src)
+{
+	return sa_cmp(src, &p->sdp, SA_ALL) ? 2
+		: sa_cmp(src, &p->sdp, SA_ADDR);
+}
+
+
+/* A source that talks is not given up because of a re-INVITE that changes
+   nothing: whoever sends to our ports all the time would win the race */
+static bool may_learn(const struct mworker *w, const struct port *p,
+		      const struct sa *src)
+{
+	if (!p->latched)
+		return !p->heard_us ||
+			w->now_us - p->heard_us > SILENT_US;
+
+	return w->now_us - p->latch_us < LEARN_US &&
+		likely(p, src) > likely(p, &p->remote);
 }
 
 
@@ -113,15 +137,14 @@ static bool source_ok(struct mworker *w, struct port *p, const struct sa *src)
 
 	if (sa_cmp(src, &p->remote, SA_ALL)) {
 		p->latched = true;
+		p->heard_us = w->now_us;
 		return true;
 	}
 
 	if (m->asymmetric)
 		return !m->strict || sa_cmp(src, &p->sdp, SA_ADDR);
 
-	if (!p->latched || m->handover ||
-	    (w->now_us - p->latch_us < LEARN_US &&
-	     sa_cmp(src, &p->sdp, SA_ALL))) {
+	if (m->handover || may_learn(w, p, src)) {
 		learn(w, p, src);
 		return true;
 	}
@@ -211,6 +234,8 @@ static int classify(const struct port *p, const struct mworker *w, size_t n,
 {
 	*is_rtp = false;
 
+	if (p->m->off)
+		return -1;
 	if (!p->m->is_rtp)
 		return 0;
 
@@ -253,7 +278,6 @@ static void packet(struct mworker *w, struct port *p, const struct sa *src,
 	}
 
 	f = &p->flow[kind];
-	p->source_known = true;
 	count(w, f, is_rtp ? &h : NULL, n);
 	if (kind == 1)
 		rtcp_note(w, f, n);
@@ -403,7 +427,17 @@ void port_remote(struct port *p, const struct sa *sa)
 	if (!sa_cmp(&p->sdp, sa, SA_ALL)) {
 		p->sdp = *sa;
 		p->remote = *sa;
+		p->heard_us = 0;
 	}
 
 	p->latched = false;
+}
+
+
+/* Who sends early is known before the call is answered, his telephone perhaps
+   talks only then: the likelier source has its time from here on */
+void port_answered(struct port *p)
+{
+	if (p && p->latched)
+		p->latch_us = media_now_us();
 }

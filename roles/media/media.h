@@ -190,7 +190,7 @@ struct port {
 	struct sa sdp;			/**< the far side's, as signalled */
 	struct sa remote;		/**< the far side's, as learnt    */
 	bool latched;
-	bool source_known;		/**< a packet came                */
+	uint64_t heard_us;		/**< last packet from remote      */
 	uint64_t latch_us;
 	uint64_t last_us;		/**< last packet in               */
 	uint64_t out_packets, out_bytes;
@@ -205,6 +205,8 @@ void port_detach(struct port *p);
 int  port_attach(struct port *p, struct mworker *w);
 /** The far side was signalled: learn again */
 void port_remote(struct port *p, const struct sa *sa);
+/** What this side offered was answered: a likelier source may still come */
+void port_answered(struct port *p);
 void flow_resolve(struct mworker *w, struct flow *f);
 uint64_t media_now_us(void);
 
@@ -224,6 +226,7 @@ struct medium {
 	bool mux_offered;		/**< by this party                */
 	bool mux_asked;			/**< of this party                */
 	bool hold;
+	bool off;			/**< an answer refused this line  */
 	bool strict, asymmetric, handover;
 	enum sdpx_dir dir;
 	struct emodel em;

@@ -370,12 +370,26 @@ static void edit_medium(struct sdpx_media_edit *me, struct medium *r,
 }
 
 
-static const char *medium_reject(struct sdpx_edit *e, struct party *f,
-				 struct party *t, struct party *r,
-				 unsigned idx)
+/* Nothing passes, but the ports stay: another fork may still accept */
+static void medium_off(struct medium *m)
 {
-	medium_close(f, idx);
-	medium_close(t, idx);
+	if (m)
+		m->off = true;
+}
+
+
+static const char *medium_reject(struct sdpx_edit *e, const struct ask *a,
+				 struct party *f, struct party *t,
+				 struct party *r, unsigned idx)
+{
+	if (a->answer) {
+		medium_off(f->mediav[idx]);
+		medium_off(t->mediav[idx]);
+	}
+	else {
+		medium_close(f, idx);
+		medium_close(t, idx);
+	}
 	e->mediav[idx].addr = f->s->w->md->ifv[r->ifidx].pub;
 	sa_set_port(&e->mediav[idx].addr, 0);
 
@@ -394,7 +408,7 @@ static const char *medium_do(struct sdpx_edit *e, struct ask *a,
 	int err;
 
 	if (sm->rejected)
-		return medium_reject(e, f, t, r, idx);
+		return medium_reject(e, a, f, t, r, idx);
 
 	if (a->answer && (!f->mediav[idx] || !t->mediav[idx]))
 		return "Incomplete SDP specification";
@@ -411,8 +425,13 @@ static const char *medium_do(struct sdpx_edit *e, struct ask *a,
 
 	ms = src->mediav[idx];
 	mr = r->mediav[idx];
+	ms->off = mr->off = false;
 	set_medium(ms, sm, a);
-	if (!a->answer) {
+	if (a->answer) {
+		port_answered(mr->rtp);
+		port_answered(mr->rtcp);
+	}
+	else {
 		set_text(mr->type, sizeof(mr->type), &sm->type);
 		set_text(mr->proto, sizeof(mr->proto), &sm->proto);
 		mr->strict = ms->strict;

@@ -261,25 +261,67 @@ const char *media_query(struct mworker *w, const struct ng_val *in,
 }
 
 
-/* A leg that lost a fork; the others go on */
+/* Another leg that was offered to the same party; one that answered first */
+static struct party *sibling(const struct session *s, const struct party *p)
+{
+	struct party *any = NULL;
+	struct le *le;
+
+	for (le = s->partyl.tail; le; le = le->prev) {
+
+		struct party *q = le->data;
+
+		if (q == p || q == p->peer || q->peer != p->peer)
+			continue;
+		if (str_isset(q->tag))
+			return q;
+		if (!any)
+			any = q;
+	}
+
+	return any;
+}
+
+
+static void party_drop(struct session *s, struct party *p, struct party *heir)
+{
+	struct le *le;
+
+	for (le = s->partyl.head; le; le = le->next) {
+
+		struct party *q = le->data;
+
+		if (q->peer == p)
+			q->peer = heir;
+	}
+
+	--s->partyc;
+	mem_deref(p);
+	session_touch(s);
+}
+
+
+/* A leg that lost a fork; the others go on, also if the offerer talked to
+   this one so far */
 static bool delete_branch(struct session *s, const struct pl *branch)
 {
 	struct le *le;
 
-	if (!pl_isset(branch) || s->partyc < 3)
+	if (!pl_isset(branch))
 		return false;
 
 	for (le = s->partyl.head; le; le = le->next) {
 
-		struct party *p = le->data;
+		struct party *p = le->data, *heir;
 
-		if (!p->branch || pl_strcmp(branch, p->branch) || !p->peer ||
-		    p->peer->peer == p)
+		if (!p->branch || pl_strcmp(branch, p->branch) || !p->peer)
 			continue;
 
-		--s->partyc;
-		mem_deref(p);
-		session_touch(s);
+		heir = sibling(s, p);
+		if (!heir)
+			return false;
+
+		party_drop(s, p, heir);
 		return true;
 	}
 

@@ -62,8 +62,10 @@ static int print_flows(struct re_printf *pf, const struct session *s)
 
 		for (i = 0; i < SDPX_MEDIA_MAX && !err; i++) {
 
-			if (p->mediav[i] && p->mediav[i]->rtp)
-				err = print_medium(pf, p->mediav[i]);
+			const struct medium *m = p->mediav[i];
+
+			if (m && m->rtp && !m->off)
+				err = print_medium(pf, m);
 		}
 	}
 
@@ -175,8 +177,10 @@ static void collect_session(struct collect *c, const struct session *s)
 
 		for (i = 0; i < SDPX_MEDIA_MAX && c->n < ROWS_MAX; i++) {
 
-			if (p->mediav[i] && p->mediav[i]->rtp)
-				row_fill(&c->rowv[c->n++], p->mediav[i]);
+			const struct medium *m = p->mediav[i];
+
+			if (m && m->rtp && !m->off)
+				row_fill(&c->rowv[c->n++], m);
 		}
 	}
 }

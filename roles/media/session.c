@@ -344,7 +344,7 @@ static uint64_t limit_of(const struct session *s, uint64_t *last)
 
 			const struct medium *m = p->mediav[i];
 
-			if (!m)
+			if (!m || m->off)
 				continue;
 
 			*last = port_last(m->rtp, *last);
