@@ -14,6 +14,9 @@
 
 enum { SECTIONS_MAX = 32 };
 
+/* of enum cfg_role */
+static const char *const role_names[] = {"all", "sip", "pbx", "media"};
+
 
 /**
  * The exit code that belongs to an error at start
@@ -278,6 +281,63 @@ int check_verb(const struct options *opt)
 
 	code = check(&one, rep);
 	mem_deref(rep);
+
+	return code;
+}
+
+
+static int explain_code(const struct cfg_code *c)
+{
+	(void)re_printf("VS%04u: %s.\n%s\n", c->code, c->title, c->help);
+
+	return EXIT_OK;
+}
+
+
+static int explain(const struct options *opt, const struct cfg *cfg)
+{
+	struct cfg_explain x = {
+		.cfg = cfg, .path = opt->argc ? opt->argv[0] : NULL,
+		.json = opt->json
+	};
+
+	if (!x.json)
+		(void)re_printf("# %s, node %s, role %s\n",
+				config_file(opt) ? config_file(opt) :
+				"built-in defaults", cfg_self(cfg)->name,
+				role_names[cfg_self(cfg)->role]);
+	(void)re_printf("%H", cfg_explain_print, &x);
+	if (x.found)
+		return EXIT_OK;
+
+	(void)re_fprintf(stderr, "voipstack: no option \"%s\"; voipstack"
+			 " explain lists all\n", x.path);
+
+	return EXIT_FAILED;
+}
+
+
+/** voipstack explain [PATH|CODE]: values and where they came from */
+int explain_verb(const struct options *opt)
+{
+	struct options all = *opt;
+	struct cfg *cfg = NULL;
+	int code;
+
+	if (opt->argc && cfg_code_find(opt->argv[0]))
+		return explain_code(cfg_code_find(opt->argv[0]));
+
+	all.argc = opt->argc > 1 ? opt->argc - 1 : 0;
+	all.argv = opt->argv + 1;
+	code = unexpected(&all);
+	if (code)
+		return code;
+
+	if (config_load(&cfg, NULL, opt, &code))
+		return EXIT_FAILED;
+
+	code = explain(opt, cfg);
+	mem_deref(cfg);
 
 	return code;
 }

@@ -127,6 +127,8 @@ static int run(const struct options *opt)
 		return run_verb(opt);
 	if (!strcmp(opt->verb, "check"))
 		return check_verb(opt);
+	if (!strcmp(opt->verb, "explain"))
+		return explain_verb(opt);
 	if (!strcmp(opt->verb, "ctl"))
 		return ctl_verb(opt);
 	if (!strcmp(opt->verb, "user"))

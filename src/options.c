@@ -18,7 +18,7 @@ struct flag {
 };
 
 static const char *const verbs[] = {
-	"run", "check", "ctl", "user", "version", "help", NULL
+	"run", "check", "explain", "ctl", "user", "version", "help", NULL
 };
 
 static const struct flag flagv[] = {
@@ -37,6 +37,9 @@ void options_usage(FILE *f)
 		"  run               run this node's roles (the default)\n"
 		"  check [FILE|-]    read the configuration, print all that"
 		" is wrong\n"
+		"  explain [PATH]    every option's value and where it came"
+		" from; or a code\n"
+		"                    (VS0202) of check\n"
 		"  ctl [CMD ...]     ask the running roles; without CMD:"
 		" status;\n"
 		"                    ctl help lists the commands\n"
@@ -56,7 +59,7 @@ void options_usage(FILE *f)
 		" node's role)\n"
 		"  -n, --node NAME   which of nodes: this machine is (default:"
 		" host name)\n"
-		"      --json        ctl, check: print JSON\n"
+		"      --json        ctl, check, explain: print JSON\n"
 		"      --strict      check: warnings are errors (exit 3)\n"
 		"\n"
 		"Exit codes: 0 good, 1 check: errors, 3 check --strict:"

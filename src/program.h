@@ -57,6 +57,7 @@ int  config_load(struct cfg **cfgp, struct mbuf **textp,
 int  config_reload(struct cfg **cfgp, struct mbuf **textp,
 		   const struct options *opt);
 int  check_verb(const struct options *opt);
+int  explain_verb(const struct options *opt);
 int  exit_code(int err);
 
 /* version.c */

@@ -184,6 +184,16 @@ int cfg_load_text(struct cfg **cfgp, const char *name, const char *text,
 int cfg_example_print(struct re_printf *pf,
 		      const struct cfg_section *const *secv);
 
+/** What cfg_explain_print() prints: "PATH: VALUE   # FILE:LINE:COL" */
+struct cfg_explain {
+	const struct cfg *cfg;
+	const char *path;	/**< "sip.registrar"; NULL: all           */
+	bool json;
+	size_t found;		/**< options that were printed            */
+};
+
+int cfg_explain_print(struct re_printf *pf, struct cfg_explain *x);
+
 int cfg_report_alloc(struct cfg_report **repp);
 size_t cfg_report_errors(const struct cfg_report *rep);
 size_t cfg_report_warnings(const struct cfg_report *rep);

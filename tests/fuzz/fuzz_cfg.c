@@ -73,6 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct cfg_report *rep = NULL;
 	struct re_printf pf = {sink, NULL};
+	struct cfg_explain x = {.cfg = NULL};
 	struct cfg *cfg = NULL;
 	struct sa sa;
 
@@ -85,6 +86,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(void)sa_set_str(&sa, "192.0.2.1", 5060);
 		(void)cfg_encryption(cfg, &sa);
 		(void)cfg_pos(cfg, "x", "m.a.0.b");
+		x.cfg = cfg;
+		(void)cfg_explain_print(&pf, &x);
 	}
 	(void)cfg_report_print_colour(&pf, rep);
 	(void)cfg_report_print_json(&pf, rep);

@@ -391,6 +391,42 @@ static int test_lines(void)
 }
 
 
+static int test_explain(void)
+{
+	struct cfg_explain x = {.path = "test.in"};
+	struct cfg *cfg = NULL;
+	char *text = NULL, *json = NULL;
+	int err;
+
+	err = load(&cfg, NULL, "test: {in: {a: 9}, strs: [\"x y\"]}\n", NULL);
+	if (err)
+		goto out;
+
+	x.cfg = cfg;
+	err = re_sdprintf(&text, "%H", cfg_explain_print, &x);
+	if (err)
+		goto out;
+	TEST_EQUALS(1, x.found);
+	TEST_STRCMP("test.in.a: 9                                 # f:1:16\n",
+		    text);
+
+	x.path = "test.strs";
+	x.json = true;
+	err = re_sdprintf(&json, "%H", cfg_explain_print, &x);
+	if (err)
+		goto out;
+	TEST_STRCMP("[\n{\"path\":\"test.strs\",\"value\":\"[\\\"x y\\\"]\","
+		    "\"origin\":\"file\",\"file\":\"f\",\"line\":1,"
+		    "\"column\":26}\n]\n", json);
+	TEST_EQUALS(1, x.found);
+ out:
+	mem_deref(json);
+	mem_deref(text);
+	mem_deref(cfg);
+	return err;
+}
+
+
 static int test_nodes(void)
 {
 	static const char yaml[] =
@@ -480,6 +516,7 @@ int main(int argc, char *argv[])
 		TEST_CASE(test_yaml),
 		TEST_CASE(test_nul),
 		TEST_CASE(test_lines),
+		TEST_CASE(test_explain),
 		TEST_CASE(test_nodes),
 		TEST_CASE(test_networks),
 	};
