@@ -548,6 +548,48 @@ static void hold(struct branch *br, struct sipcore_msg *resp)
 }
 
 
+/* A failure has no body that must wait its turn, and makes all else moot */
+static void overtake(struct branch *br)
+{
+	br->ng = mem_deref(br->ng);
+	br->waiting = mem_deref(br->waiting);
+	list_flush(&br->heldl);
+}
+
+
+static bool provisional_handler(struct le *le, void *arg)
+{
+	const struct held *held = le->data;
+	(void)arg;
+
+	return held->msg->scode < 200;
+}
+
+
+/* Behind a 2xx the provisional ones say nothing any more */
+static void make_room(struct branch *br)
+{
+	struct le *le;
+
+	while ((le = list_apply(&br->heldl, true, provisional_handler, NULL)))
+		mem_deref(le->data);
+}
+
+
+static void queue(struct branch *br, struct sipcore_msg *resp)
+{
+	if (resp->scode >= 300 && !br->code) {
+		overtake(br);
+		process(br, resp);
+		return;
+	}
+
+	if (resp->scode >= 200)
+		make_room(br);
+	hold(br, resp);
+}
+
+
 void response_held(struct branch *br)
 {
 	while (br->req->le.list && !br->ng && br->heldl.head) {
@@ -590,7 +632,7 @@ void response_handler(int err, struct sipcore_msg *resp, void *arg)
 	if (err)
 		broken(br, err);
 	else if (br->ng || br->heldl.head)
-		hold(br, resp);
+		queue(br, resp);
 	else
 		process(br, resp);
 	mem_deref(req);
