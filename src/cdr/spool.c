@@ -250,8 +250,13 @@ int cdr_spool_next(struct cdr_spool *sp, size_t *pos, struct store_cdr **rowp)
 		return ENOENT;
 
 	err = record_read(sp, *pos, &seq, &json, &len);
+	if (err == ENOENT) {
+		/* damaged since: where the next one begins nobody knows */
+		*pos = sp->used;
+		return EBADMSG;
+	}
 	if (err)
-		return err == ENOENT ? EBADMSG : err;
+		return err;
 
 	err = cdr_row_decode(rowp, json.p, json.l);
 	if (err != ENOMEM)
