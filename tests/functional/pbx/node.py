@@ -161,7 +161,8 @@ class Leg:
             msg.add("Max-Forwards", 70)
         msg.add("From", self.local).add("To", to)
         msg.add("Call-ID", self.call_id)
-        msg.add("CSeq", "%d %s" % (self.cseq if cseq is None else cseq, method))
+        msg.add("CSeq", "%d %s" % (self.cseq if cseq is None else cseq,
+                                   method))
         msg.add("Contact", "<%s>" % self.contact)
         for name, value in hdrs:
             msg.add(name, value)
