@@ -530,6 +530,39 @@ static bool uris_equal(const char *a, const char *b)
 
 
 /* The examples of RFC 3261 19.1.4 */
+/* A field that another one's continuation looks like: whoever forwards the
+   message byte for byte would have its body taken for a request */
+static int test_msg_folded(void)
+{
+	static const char txt[] =
+		"OPTIONS sip:a@test SIP/2.0\r\n"
+		"Subject: one\r\n"
+		" Content-Length: 0\r\n"
+		"\tCall-ID: other\r\n"
+		"Via: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bKf\r\n"
+		"From: <sip:b@test>;tag=1\r\nTo: <sip:a@test>\r\n"
+		"Call-ID: mine\r\nCSeq: 1 OPTIONS\r\n"
+		"Content-Length: 4\r\n\r\nbody";
+	struct sipcore_msg *msg = NULL;
+	size_t used = 0;
+	struct pl val;
+	int err;
+
+	err = sipcore_msg_decode(&msg, (const uint8_t *)txt, strlen(txt),
+				 &used);
+	TEST_ERR(err);
+	TEST_EQUALS(strlen(txt), used);
+	TEST_EQUALS(4, msg->body.l);
+
+	TEST(sipcore_scan((const uint8_t *)txt, strlen(txt),
+			  SIPCORE_HDR_CALL_ID, &val));
+	TEST_EQUALS(0, pl_cmp(&val, &msg->callid));
+ out:
+	mem_deref(msg);
+	return err;
+}
+
+
 static int test_msg_uri_cmp(void)
 {
 	int err = 0;
@@ -745,6 +778,7 @@ int main(int argc, char *argv[])
 		TEST_CASE(test_msg_limits),
 		TEST_CASE(test_msg_received),
 		TEST_CASE(test_msg_stream),
+		TEST_CASE(test_msg_folded),
 		TEST_CASE(test_msg_uri_cmp),
 		TEST_CASE(test_edit),
 		TEST_CASE(test_edit_drop_val),

@@ -89,7 +89,8 @@ bool sipcore_scan(const uint8_t *p, size_t n, enum sipcore_hdrid id,
 
 		if (nl - c < 2)
 			break;
-		if (!colon)
+		/* a continuation of another field is none itself */
+		if (!colon || sipcore_is_ws(*c))
 			continue;
 
 		name.p = c;
