@@ -2,6 +2,7 @@
  * @file load.c  The configuration of this program: all roles' sections
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -103,24 +104,14 @@ static void report_log(const struct cfg_report *rep)
 }
 
 
-/* Of a role under the supervisor: the text that the supervisor has checked */
-static int read_inherited(struct mbuf *mb)
+/* Shared with the next role to be started: no common offset */
+static int text_read(struct mbuf *mb, int fd)
 {
-	const char *env = getenv("VOIPSTACK_CONFIG_FD");
 	uint8_t buf[16384];
-	struct pl pl;
 	ssize_t n;
 	off_t pos = 0;
-	int fd, err = 0;
+	int err = 0;
 
-	if (!env)
-		return ENOENT;
-
-	pl_set_str(&pl, env);
-	fd = (int)pl_u32(&pl);
-	(void)unsetenv("VOIPSTACK_CONFIG_FD");
-
-	/* shared with the next one to be started: no common offset */
 	while (!err && (n = pread(fd, buf, sizeof(buf), pos)) > 0) {
 		err = mbuf_write_mem(mb, buf, (size_t)n);
 		pos += n;
@@ -128,6 +119,32 @@ static int read_inherited(struct mbuf *mb)
 	(void)close(fd);
 
 	return err;
+}
+
+
+/*
+ * Of a role under the supervisor: the text that the supervisor has checked.
+ * At start it is inherited; for a reload it is what the supervisor holds now.
+ * The file itself may be half written by then, and half a file can be a good
+ * configuration that says less.
+ */
+static int read_inherited(struct mbuf *mb)
+{
+	const char *env = getenv("VOIPSTACK_CONFIG_FD");
+	const char *path = getenv("VOIPSTACK_CONFIG_TEXT");
+	struct pl pl;
+	int fd;
+
+	if (env) {
+		pl_set_str(&pl, env);
+		fd = (int)pl_u32(&pl);
+		(void)unsetenv("VOIPSTACK_CONFIG_FD");
+		return text_read(mb, fd);
+	}
+
+	fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+
+	return fd < 0 ? ENOENT : text_read(mb, fd);
 }
 
 

@@ -280,7 +280,7 @@ static void child_exec(const struct child *c)
 {
 	const struct options *opt = c->sup->opt;
 	const char *config = config_file(opt);
-	char restarts[16], role[16];
+	char restarts[16], role[16], text[48];
 	const char *argv[12] = {"voipstack", role, "--state", c->sup->state};
 	int n = 4;
 
@@ -297,6 +297,9 @@ static void child_exec(const struct child *c)
 	(void)re_snprintf(restarts, sizeof(restarts), "%u", c->restarts);
 	(void)setenv("VOIPSTACK_NOTIFY_FD", "3", 1);
 	(void)setenv("VOIPSTACK_CONFIG_FD", "4", 1);
+	(void)re_snprintf(text, sizeof(text), "/proc/%d/fd/%d",
+			  (int)getppid(), c->sup->cfgfd);
+	(void)setenv("VOIPSTACK_CONFIG_TEXT", text, 1);
 	(void)setenv("VOIPSTACK_RESTARTS", restarts, 1);
 
 	(void)execv("/proc/self/exe", (char *const *)(void *)argv);
@@ -431,8 +434,13 @@ static int text_keep(struct supervisor *s, const struct mbuf *text)
 		return ENOSPC;
 	}
 
-	if (s->cfgfd >= 0)
-		(void)close(s->cfgfd);
+	/* the number stays: roles open it through /proc to reload */
+	if (s->cfgfd >= 0) {
+		const int err = dup3(fd, s->cfgfd, O_CLOEXEC) < 0 ? errno : 0;
+
+		(void)close(fd);
+		return err;
+	}
 	s->cfgfd = fd;
 
 	return 0;
