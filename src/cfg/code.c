@@ -99,8 +99,6 @@ static const struct cfg_code codev[] = {
 	 "chmod o-w FILE: who writes it commands the telephone system."},
 	{602, "A secret that others may read",
 	 "chmod 600 FILE."},
-	{603, "A file that is not there",
-	 "Create it, or correct its name."},
 };
 
 

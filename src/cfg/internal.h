@@ -115,6 +115,16 @@ int cfg_walk(struct cfg *cfg, const struct cfg_section *sec,
 bool cfg_is_secret(const struct pl *line);
 void *cfg_block(struct cfg *cfg, size_t size);
 
+/* cross.c */
+int cfg_check_cross(const struct cfg *cfg, struct cfg_report *rep);
+const void *cfg_row(const struct cfg *cfg, const char *section,
+		    const char *name, enum cfg_type type);
+const char *cfg_row_string(const struct cfg *cfg, const char *section,
+			   const char *map, size_t idx, const char *name);
+
+/* claims.c */
+int cfg_check_claims(const struct cfg *cfg, struct cfg_report *rep);
+
 /* ground.c */
 extern const struct cfg_section *const cfg_ground_sections[];
 bool cfg_is_later(const char *key);

@@ -186,6 +186,9 @@ static int load(struct cfg *cfg, const char *node, int role,
 		return err;
 
 	cross_check(cfg, rep);
+	err = cfg_check_cross(cfg, rep);
+	if (err)
+		return err;
 
 	return cfg_report_verdict(rep);
 }
