@@ -374,11 +374,11 @@ static void authenticate(struct request *req)
 	const bool reg = req->msg->method == SIPCORE_REGISTER;
 	int err;
 
-	req->realm = route_domain(req->w, reg ? &req->msg->to.uri.host
-				  : &req->msg->from.uri.host);
-
 	mem_ref(req);
-	err = sipauth_check(&req->auth, req->w->auth, !reg, req->msg,
+	err = str_dup(&req->realm, route_domain(req->w, reg ?
+				   &req->msg->to.uri.host :
+				   &req->msg->from.uri.host));
+	err = err ? err : sipauth_check(&req->auth, req->w->auth, !reg, req->msg,
 			    req->realm, auth_handler, req);
 	if (err)
 		request_refuse(req, 500, "no memory", NULL);

@@ -164,7 +164,7 @@ struct request {
 	bool dialog;			/**< inside a dialog (To tag)     */
 	bool known;			/**< its sender is who he says    */
 	char *user;			/**< authenticated, or NULL       */
-	const char *realm;
+	char *realm;			/**< its own: a reload may come    */
 	struct sipauth_req *auth;
 	struct store_req *sreq;
 	struct tmr tmr;

@@ -27,6 +27,7 @@ static void destructor(void *arg)
 	mem_deref(req->auth);
 	mem_deref(req->sreq);
 	mem_deref(req->user);
+	mem_deref(req->realm);
 	mem_deref(req->st);
 	mem_deref(req->msg);
 }
