@@ -54,10 +54,11 @@ class Group:
         self.deadline = None
 
     def line(self, text):
-        """Count one line of a test's output."""
+        """Count one line of a test's output: True if it is good, False if
+        it is bad, None if it is none."""
         m = re.match(r"(ok|not ok|skip) +(.*)", text)
         if not m:
-            return
+            return None
         if m.group(1) == "ok":
             self.passed.append(m.group(2))
         elif m.group(1) == "skip":
@@ -65,6 +66,7 @@ class Group:
         else:
             self.failed.append(m.group(2))
         screen.progress(self)
+        return m.group(1) == "ok"
 
     def command(self, argv, name=None, count=True, env=None, cwd=TOP,
                 limit=None):
@@ -73,8 +75,7 @@ class Group:
         name = name or os.path.basename(argv[0])
         full = dict(os.environ, **SANITIZE)
         full.update(env or {})
-        before = len(self.passed) + len(self.failed)
-        bad = len(self.failed)
+        seen = set()		# its own lines: others run beside it
         left = self.deadline - time.monotonic()
         left = min(left, limit) if limit else left
         with open(self.log, "ab") as log:
@@ -93,16 +94,17 @@ class Group:
                     log.write(raw)
                     log.flush()
                     if count:
-                        self.line(raw.decode("utf8", "replace").rstrip())
+                        seen.add(self.line(raw.decode(
+                            "utf8", "replace").rstrip()))
                 code = p.wait()
             finally:
                 timer.cancel()
                 end_session(p.pid)
         if time.monotonic() - started >= left:
             self.failed.append("%s: not done after %d s" % (name, left))
-        elif code and len(self.failed) == bad:
+        elif code and False not in seen:
             self.failed.append("%s: %s" % (name, ended(code)))
-        elif count and before == len(self.passed) + len(self.failed):
+        elif count and not seen - {None}:
             self.failed.append("%s: ran no test" % name)
         return code
 
