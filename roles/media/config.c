@@ -2,6 +2,7 @@
  * @file config.c  The section "media", and the interfaces it names
  */
 #include <stddef.h>
+#include <string.h>
 #include <re.h>
 #include "media/media.h"
 
@@ -69,9 +70,15 @@ static void addr_check(struct cfg_report *rep, const struct cfg_pos *pos,
 {
 	struct sa sa;
 
-	if (str_isset(str) && sa_set_str(&sa, str, 0))
+	if (!str_isset(str))
+		return;
+	if (sa_set_str(&sa, str, 0))
 		cfg_error(rep, pos, "media.interfaces.%s.%s: \"%s\" is not an"
 			  " IP address", name, key, str);
+	else if (sa_is_any(&sa))
+		cfg_error(rep, pos, "media.interfaces.%s.%s: \"%s\" is no"
+			  " address that a telephone can send to; name one of"
+			  " this machine", name, key, str);
 }
 
 
@@ -79,6 +86,10 @@ static void if_check(struct cfg_report *rep, const struct cfg_pos *pos,
 		     const struct media_if_conf *ic)
 {
 	struct sa a, b;
+
+	if (strlen(ic->name) > MEDIA_IF_NAME)
+		cfg_error(rep, pos, "media.interfaces.%s: a name of at most"
+			  " %u bytes", ic->name, MEDIA_IF_NAME);
 
 	addr_check(rep, pos, ic->name, "address", ic->address);
 	addr_check(rep, pos, ic->name, "advertised", ic->advertised);
@@ -102,6 +113,9 @@ static void check(const struct cfg *cfg, const void *sec,
 	size_t i;
 
 	pos = cfg_pos(cfg, "media", "ng");
+	if (conf->ng.n > MEDIA_NG_MAX)
+		cfg_error(rep, &pos, "media.ng: at most %u addresses",
+			  MEDIA_NG_MAX);
 	for (i = 0; i < conf->ng.n; i++) {
 
 		if (ngv[i].proto != CFG_PROTO_UDP)

@@ -28,6 +28,8 @@ struct directory;
 enum {
 	MEDIA_WORKER_MAX = 64,
 	MEDIA_IF_MAX     = 8,
+	MEDIA_IF_NAME    = 31,
+	MEDIA_NG_MAX     = 8,	/**< sockets for NG                   */
 	PARTY_MAX        = 16,	/**< parties of a session             */
 	ALIAS_MAX        = 8,	/**< tags of a forked answerer        */
 	HOP_MAX          = 8,	/**< sessions joined in a row         */
@@ -65,7 +67,7 @@ extern const struct cfg_section media_section;
 /** An interface: where we bind, and what SDP says instead.  A name may have
     one of each address family */
 struct media_if {
-	char name[32];
+	char name[MEDIA_IF_NAME + 1];
 	struct sa addr;
 	struct sa pub;
 };

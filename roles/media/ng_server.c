@@ -29,8 +29,8 @@ struct listener {
 
 struct ng_server {
 	struct media *md;
-	struct listener lv[8];
-	struct udp_sock *usv[8];
+	struct listener lv[MEDIA_NG_MAX];
+	struct udp_sock *usv[MEDIA_NG_MAX];
 	size_t usc;
 	struct hash *cookies;
 	struct list cookiel;	/**< oldest first                    */
