@@ -335,7 +335,8 @@ def groups(t):
         ("build-tsan", "full", 1200, [], build("tsan")),
         ("unit-tsan", "full", 900, ["build-tsan"], meson_tests("tsan", "unit")),
         ("functional-tsan", "full", 1200, ["build-tsan"],
-         scripts("tests/functional/calls/run", "tsan")),
+         # calls, and media with sessions that move between workers
+         scripts("tests/functional/[cm]*/run", "tsan")),
         ("build-fuzz", "full", 1200, [], build("fuzz")),
         ("fuzz", "full", 7200, ["build-fuzz"], fuzz),
         ("peers", "full", 2400, ["build-release"],
