@@ -34,25 +34,51 @@ static int ctl_verb(const struct options *opt)
 }
 
 
-/* help; help config: the example file, made from the tables of options */
+static void print_example(void)
+{
+	(void)re_printf(
+		"# voipstack.yaml: all that can be said, with its"
+		" defaults. Made by\n"
+		"# \"voipstack help config\"; \"voipstack check\""
+		" says what is wrong with a file.\n"
+		"#\n"
+		"# One file describes the whole deployment; every"
+		" machine runs with the same\n"
+		"# file. An option left out has its default. Either"
+		" \"node\" or \"nodes\".\n"
+		"%H", cfg_example_print, all_sections());
+}
+
+
+static void print_reference(void)
+{
+	(void)re_printf(
+		"# voipstack.yaml: every option\n\n"
+		"Made from the tables of options by `voipstack help"
+		" reference`: do not edit. One file\n"
+		"describes the whole deployment; `voipstack check` says what"
+		" is wrong with it,\n"
+		"`voipstack explain` which value is in force and where it"
+		" came from, and\n"
+		"`voipstack help config` prints an example. NAME stands for"
+		" a name that you choose.\n"
+		"%H", cfg_reference_print, all_sections());
+}
+
+
+/* help; and the views of the tables of options */
 static int help_verb(const struct options *opt)
 {
-	if (opt->argc && !strcmp(opt->argv[0], "config")) {
-		(void)re_printf(
-			"# voipstack.yaml: all that can be said, with its"
-			" defaults. Made by\n"
-			"# \"voipstack help config\"; \"voipstack check\""
-			" says what is wrong with a file.\n"
-			"#\n"
-			"# One file describes the whole deployment; every"
-			" machine runs with the same\n"
-			"# file. An option left out has its default. Either"
-			" \"node\" or \"nodes\".\n"
-			"%H", cfg_example_print, all_sections());
-		return EXIT_OK;
-	}
+	const char *what = opt->argc ? opt->argv[0] : "";
 
-	options_usage(stdout);
+	if (!strcmp(what, "config"))
+		print_example();
+	else if (!strcmp(what, "reference"))
+		print_reference();
+	else if (!strcmp(what, "schema"))
+		(void)re_printf("%H", cfg_schema_print, all_sections());
+	else
+		options_usage(stdout);
 
 	return EXIT_OK;
 }

@@ -184,6 +184,13 @@ int cfg_load_text(struct cfg **cfgp, const char *name, const char *text,
 int cfg_example_print(struct re_printf *pf,
 		      const struct cfg_section *const *secv);
 
+/** The tables as a page in Markdown */
+int cfg_reference_print(struct re_printf *pf,
+			const struct cfg_section *const *secv);
+/** ... and as JSON Schema */
+int cfg_schema_print(struct re_printf *pf,
+		     const struct cfg_section *const *secv);
+
 /** What cfg_explain_print() prints: "PATH: VALUE   # FILE:LINE:COL" */
 struct cfg_explain {
 	const struct cfg *cfg;

@@ -1,5 +1,5 @@
 /**
- * @file cfg/example.c  The tables of options as an example file
+ * @file cfg/view/example.c  The tables of options as an example file
  *
  * What has a default stands there with it; what has none stands there as a
  * comment.  So the file says all that can be said, and changes nothing.
@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <string.h>
 #include <re.h>
-#include "cfg.h"
-#include "internal.h"
+#include "cfg/cfg.h"
+#include "cfg/internal.h"
 
 
 enum {

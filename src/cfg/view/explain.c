@@ -1,11 +1,11 @@
 /**
- * @file cfg/explain.c  Every option's effective value, and where it came from
+ * @file cfg/view/explain.c  Every option's effective value, and where it came from
  */
 #include <errno.h>
 #include <string.h>
 #include <re.h>
-#include "cfg.h"
-#include "internal.h"
+#include "cfg/cfg.h"
+#include "cfg/internal.h"
 
 
 enum { COLUMN = 44 };
