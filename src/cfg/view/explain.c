@@ -1,5 +1,5 @@
 /**
- * @file cfg/view/explain.c  Every option's effective value, and where it came from
+ * @file cfg/view/explain.c  Every value in force, and where it came from
  */
 #include <errno.h>
 #include <string.h>
