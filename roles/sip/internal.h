@@ -204,6 +204,7 @@ struct branch {
 	uint16_t code;			/**< final status; 0: pending     */
 	const char *why;		/**< of an own failure: constant  */
 	bool media;			/**< ... which the media role made */
+	bool own;			/**< ... or the request itself     */
 	bool superseded;		/**< another node was tried       */
 	bool started;
 	bool sent;

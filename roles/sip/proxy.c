@@ -191,6 +191,14 @@ void proxy_send(struct branch *br, const struct pl *sdp)
 	}
 
 	err = build_request(mb, br, sdp);
+	if (err && err != EADDRNOTAVAIL) {
+		/* no other node would get it either */
+		mem_deref(mb);
+		br->own = true;
+		response_local(br, 500, "it cannot be forwarded");
+		return;
+	}
+
 	mb->pos = 0;
 	if (!err)
 		err = bytes_send(br, mb);

@@ -455,7 +455,7 @@ static bool may_fail_over(const struct branch *br)
 	const struct request *req = br->req;
 
 	return br->node >= 0 && !req->dialog && !req->cancelled &&
-		!req->answered && (br->final ? br->code == 503 : !br->media);
+		!req->answered && (br->final ? br->code == 503 : !br->media && !br->own);
 }
 
 
