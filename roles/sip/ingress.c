@@ -12,10 +12,9 @@
 #define ALLOW "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE, "\
 	"PRACK, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE, PUBLISH\r\n"
 
-/** RFC 3325, 3323 and our own: only trusted nodes may say so */
+/** Beside "P-..." (RFC 3325, 3427) and our own: only trusted nodes may say so */
 static const char *const privatev[] = {
-	"P-Asserted-Identity", "P-Preferred-Identity", "Privacy",
-	"Remote-Party-ID", "P-Charging-Vector", "P-Asserted-Service",
+	"Privacy", "Remote-Party-ID",
 };
 
 static struct metric m_requests = METRIC_INIT(COUNTER,
@@ -441,7 +440,7 @@ void ingress_request(struct sipcore *core, struct sipcore_strans *st,
 /** Leave out what only trusted nodes may say */
 int ingress_clean(struct sipcore_edit *ed, const struct sipcore_msg *msg)
 {
-	static const char own[] = "X-Voipstack-";
+	static const char own[] = "X-Voipstack-", priv[] = "P-";
 	int err = 0;
 
 	for (size_t i = 0; i < msg->hdrc && !err; i++) {
@@ -449,6 +448,10 @@ int ingress_clean(struct sipcore_edit *ed, const struct sipcore_msg *msg)
 		bool drop = h->name.l >= sizeof(own) - 1 &&
 			!strncasecmp(h->name.p, own, sizeof(own) - 1);
 
+		/* RFC 3427: private extensions */
+		drop = drop || (h->name.l >= sizeof(priv) - 1 &&
+				!strncasecmp(h->name.p, priv,
+					     sizeof(priv) - 1));
 		for (size_t j = 0; j < ARRAY_SIZE(privatev) && !drop; j++)
 			drop = !pl_strcasecmp(&h->name, privatev[j]);
 		if (drop)
