@@ -50,7 +50,8 @@ static const struct cfg_opt optv[] = {
 	 .help = "An offer that is not answered for this long is freed"},
 	{"port_reuse", CFG_DURATION, offsetof(struct media_conf, port_reuse),
 	 .min = 0, .max = 600000, .def = "2s",
-	 .help = "How long a port rests before its next call"},
+	 .help = "How long a port rests before its next call, if others"
+		 " are free"},
 	{"workers", CFG_INT, offsetof(struct media_conf, workers),
 	 .min = 1, .max = MEDIA_WORKER_MAX, .def = "1",
 	 .help = "Threads that relay packets"},

@@ -147,12 +147,13 @@ int  pool_alloc(struct pool **pp, const struct media_if *ifv, unsigned ifc,
 		struct cfg_ports range, uint64_t reuse_ms);
 size_t pool_slots(const struct pool *p);
 /**
- * Take a free port, even; with its odd neighbour if pair.  Neither was in use
- * for the reuse time.  ENOSPC: none left
+ * Take a free port, even; with its odd neighbour if pair.  One that was not
+ * in use for the reuse time, else the one that has rested longest.  ENOSPC:
+ * all are in use
  */
 int  pool_take(struct pool *p, unsigned ifidx, bool pair, unsigned worker,
 	       uint16_t *port);
-/** Give one port back; it rests for the reuse time */
+/** Give one port back; it rests for the reuse time if others are free */
 void pool_give(struct pool *p, unsigned ifidx, uint16_t port);
 void pool_owner_set(struct pool *p, unsigned ifidx, uint16_t port,
 		    unsigned worker);

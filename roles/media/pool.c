@@ -108,9 +108,44 @@ size_t pool_slots(const struct pool *p)
 }
 
 
-static bool is_free(const struct slot *s, uint64_t now)
+/* Could it be taken, and until when should it rest?  of a pair: the longer */
+static bool is_free(const struct slot *s, bool pair, uint64_t *rest)
 {
-	return !s->used && now >= s->rest;
+	if (s->used || (pair && s[1].used))
+		return false;
+
+	*rest = pair ? max(s->rest, s[1].rest) : s->rest;
+
+	return true;
+}
+
+
+/* The first that has rested, from the cursor on; when none has, the one that
+   has rested longest: a small range is not full before all of it is in use */
+static size_t slot_find(const struct pool *p, const struct row *row,
+			const struct slot *sv, bool pair)
+{
+	const uint64_t now = tmr_jiffies();
+	uint64_t rest, best = 0;
+	size_t i, found = p->n;
+
+	for (i = 0; i < p->n; i++) {
+
+		const size_t at = (row->cursor + i) % p->n;
+
+		/* RFC 3550 11: RTP even, RTCP the next */
+		if ((p->range.min + at) & 1 || (pair && at + 1 >= p->n) ||
+		    !is_free(&sv[at], pair, &rest))
+			continue;
+		if (rest <= now)
+			return at;
+		if (found == p->n || rest < best) {
+			found = at;
+			best = rest;
+		}
+	}
+
+	return found;
 }
 
 
@@ -125,10 +160,9 @@ static void take(struct pool *p, struct slot *s, unsigned worker)
 int pool_take(struct pool *p, unsigned ifidx, bool pair, unsigned worker,
 	      uint16_t *port)
 {
-	const uint64_t now = tmr_jiffies();
 	struct slot *sv;
 	struct row *row;
-	size_t i;
+	size_t at;
 	int err = ENOSPC;
 
 	if (!p || ifidx >= p->ifc)
@@ -139,16 +173,8 @@ int pool_take(struct pool *p, unsigned ifidx, bool pair, unsigned worker,
 
 	pthread_mutex_lock(&p->lock);
 
-	for (i = 0; i < p->n; i++) {
-
-		const size_t at = (row->cursor + i) % p->n;
-
-		/* RFC 3550 11: RTP even, RTCP the next */
-		if ((p->range.min + at) & 1 || !is_free(&sv[at], now))
-			continue;
-		if (pair && (at + 1 >= p->n || !is_free(&sv[at + 1], now)))
-			continue;
-
+	at = slot_find(p, row, sv, pair);
+	if (at < p->n) {
 		take(p, &sv[at], worker);
 		if (pair)
 			take(p, &sv[at + 1], worker);
@@ -156,7 +182,6 @@ int pool_take(struct pool *p, unsigned ifidx, bool pair, unsigned worker,
 		*port = (uint16_t)(p->range.min + at);
 		row->cursor = (at + 2) % p->n;
 		err = 0;
-		break;
 	}
 
 	pthread_mutex_unlock(&p->lock);

@@ -63,15 +63,17 @@ const void *cfg_row(const struct cfg *cfg, const char *section,
 const char *cfg_row_string(const struct cfg *cfg, const char *section,
 			   const char *map, size_t idx, const char *name)
 {
-	const struct cfg_list *list = cfg_row(cfg, section, map, CFG_MAP);
+	const struct cfg_inst *inst = find_inst(cfg, section);
 	const struct cfg_opt *opt, *sub;
+	const struct cfg_list *list;
 
-	if (!list || idx >= list->n)
+	opt = inst ? find_row(inst->sec->optv, map, CFG_MAP) : NULL;
+	sub = opt ? find_row(opt->sub, name, CFG_STRING) : NULL;
+	if (!sub)
 		return NULL;
 
-	opt = find_row(find_inst(cfg, section)->sec->optv, map, CFG_MAP);
-	sub = find_row(opt->sub, name, CFG_STRING);
-	if (!sub)
+	list = (const void *)((const uint8_t *)inst->data + opt->offset);
+	if (idx >= list->n)
 		return NULL;
 
 	return *(char *const *)(const void *)

@@ -95,20 +95,30 @@ static int test_pool(void)
 
 static int test_pool_rest(void)
 {
-	const struct cfg_ports range = {BASE, BASE + 1};
+	const struct cfg_ports range = {BASE, BASE + 3};
 	struct media_if ifv[3];
 	struct pool *p = NULL;
-	uint16_t port;
+	uint16_t first, port;
 	int err;
 
 	interfaces(ifv);
 	err = pool_alloc(&p, ifv, 1, range, 100000);
 	TEST_ERR(err);
+	err = pool_take(p, 0, true, 0, &first);
+	TEST_ERR(err);
+	pool_give(p, 0, first);
+	pool_give(p, 0, first + 1);
+	TEST_EQUALS(0, pool_used(p));
+
+	/* the other pair has rested */
 	err = pool_take(p, 0, true, 0, &port);
 	TEST_ERR(err);
-	pool_give(p, 0, BASE);
-	pool_give(p, 0, BASE + 1);
-	TEST_EQUALS(0, pool_used(p));
+	TEST(port != first);
+
+	/* tired is better than none */
+	err = pool_take(p, 0, true, 0, &port);
+	TEST_ERR(err);
+	TEST_EQUALS(first, port);
 	TEST_EQUALS(ENOSPC, pool_take(p, 0, true, 0, &port));
  out:
 	mem_deref(p);
