@@ -242,7 +242,7 @@ struct medium {
 struct party {
 	struct le le;
 	struct session *s;
-	struct party *peer;		/**< whose packets it hears       */
+	struct party *peer;		/**< its edge out: who hears it   */
 	char *tag;			/**< "" until answered            */
 	char *aliasv[ALIAS_MAX];	/**< earlier tags of this leg     */
 	unsigned aliasc;
