@@ -343,8 +343,8 @@ def groups(t):
          scripts("tests/peers/run", "release")),
         ("perf", "full", 1800, ["build-release"],
          scripts("tests/perf/run", "release")),
-        ("soak", "full", 3600, ["build-asan"],
-         scripts("tests/soak/run", "asan")),
+        ("soak", "full", 3600, ["build-release"],
+         scripts("tests/soak/run", "release")),
     ]
     return [Group(*r) for r in rows if TIERS.index(r[1]) <= TIERS.index(t)]
 
