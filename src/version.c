@@ -1,8 +1,9 @@
 /**
  * @file version.c  What this binary is, and the libraries that are in it
  *
- * Each library is asked itself, so that this tells what was linked and not
- * what the headers said.
+ * A library that knows its version is asked, so that this tells what was
+ * linked.  librem and hiredis do not: what they are built from is told, and a
+ * call into each shows that it is there.
  */
 #include <re.h>
 #include <rem.h>
@@ -23,8 +24,14 @@ static void sqlite_print(const char *name)
 }
 
 
-/* A parsed reply is what hiredis has to tell: it knows no version of its own
-   but its header's */
+static void librem_print(const char *name)
+{
+	/* G.711: silence is 0xff in mu-law */
+	(void)re_printf("  %-12s %s%s\n", name, LIBREM_VERSION,
+			g711_pcm2ulaw(0) == 0xff ? "" : " (does not work)");
+}
+
+
 static void hiredis_print(const char *name)
 {
 	redisReader *rd = redisReaderCreate();
@@ -67,10 +74,7 @@ int version_verb(void)
 	(void)re_printf("voipstack %s\n", VOIPSTACK_VERSION);
 
 	(void)re_printf("  %-12s %s\n", "libre", sys_libre_version_get());
-	/* librem tells no version; its packaged one is in
-	   subprojects/sources.txt.  Silence in mu-law is 0xff (G.711) */
-	(void)re_printf("  %-12s %s\n", "librem",
-			g711_pcm2ulaw(0) == 0xff ? "1.0.0" : "does not work");
+	librem_print("librem");
 	(void)re_printf("  %-12s %s\n", "libsrtp2",
 			srtp_get_version_string());
 	mbedtls_print("mbedTLS");
